@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+'use strict'
+
+var fs = require('fs')
+var path = require('path')
+var pathToFileURL = require('url').pathToFileURL
+var launch = require('./launch.cjs')
+
+var main = path.join(__dirname, '..', 'src', 'main.ts')
+
+function start() {
+  var node = launch.chooseNode(__dirname)
+  var cache = launch.compileCacheFolder(__dirname)
+  if (fs.realpathSync(node) === fs.realpathSync(process.execPath)) {
+    require('module').enableCompileCache(cache)
+    return import(pathToFileURL(main).href)
+  }
+  var env = Object.assign({ NODE_COMPILE_CACHE: cache }, process.env)
+  launch.become(node, [main].concat(process.argv.slice(2)), env)
+}
+
+try {
+  start()
+} catch (error) {
+  process.stderr.write(error.message + '\n')
+  process.exitCode = 1
+}
