@@ -15,7 +15,8 @@ export async function lock(file) {
       rmSync(file, { force: true })
       continue
     }
-    if (!said) process.stderr.write(`Another set-up (process ${holder}) is at work; waiting for it ...\n`)
+    if (!said)
+      process.stderr.write(`Another set-up (process ${holder}) is at work; waiting for it ...\n`)
     said = true
     await wait(200)
   }

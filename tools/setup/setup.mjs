@@ -32,7 +32,8 @@ async function main() {
   }
 
   const program = join(root, command.program)
-  if (!existsSync(program)) throw new Error(`${command.program} is missing: is the checkout complete?`)
+  if (!existsSync(program))
+    throw new Error(`${command.program} is missing: is the checkout complete?`)
   const env = { NODE_COMPILE_CACHE: launch.compileCacheFolder(root), ...process.env }
   launch.become(node, [program, ...command.args, ...withoutSeparator(rest)], env)
 }

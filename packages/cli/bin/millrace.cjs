@@ -13,7 +13,8 @@ function start() {
   var cache = launch.compileCacheFolder(__dirname)
   if (fs.realpathSync(node) === fs.realpathSync(process.execPath)) {
     require('module').enableCompileCache(cache)
-    return import(pathToFileURL(main).href)
+    void import(pathToFileURL(main).href)
+    return
   }
   var env = Object.assign({ NODE_COMPILE_CACHE: cache }, process.env)
   launch.become(node, [main].concat(process.argv.slice(2)), env)

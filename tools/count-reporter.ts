@@ -1,0 +1,33 @@
+import { writeFileSync } from 'node:fs'
+import type { Reporter, TestModule } from 'vitest/node'
+
+/** What a run of vitest came to; `problems` are failures that belong to no test. */
+export interface Counts {
+  passed: number
+  failed: number
+  skips: { name: string; reason: string }[]
+  problems: number
+}
+
+/** Writes the counts of a run as JSON to the file that MILLRACE_TEST_COUNTS names. */
+export default class CountReporter implements Reporter {
+  onTestRunEnd(testModules: readonly TestModule[], unhandledErrors: readonly unknown[]) {
+    const counts: Counts = { passed: 0, failed: 0, skips: [], problems: unhandledErrors.length }
+    for (const testModule of testModules) count(testModule, counts)
+    const file = process.env['MILLRACE_TEST_COUNTS']
+    if (file) writeFileSync(file, JSON.stringify(counts))
+  }
+}
+
+function count(testModule: TestModule, counts: Counts) {
+  const failedBefore = counts.failed
+  for (const test of testModule.children.allTests()) {
+    const result = test.result()
+    if (result.state === 'passed') counts.passed += 1
+    else if (result.state === 'skipped') {
+      counts.skips.push({ name: test.fullName, reason: result.note ?? 'no reason given' })
+    } else counts.failed += 1
+  }
+  // A module that could not be loaded, or whose hooks failed, may have no failed test to show for it.
+  if (testModule.state() === 'failed' && counts.failed === failedBefore) counts.problems += 1
+}

@@ -1,0 +1,3 @@
+import { buildUi } from './ui-build.mjs'
+
+await buildUi(process.execPath)

@@ -1,0 +1,70 @@
+import { spawnSync } from 'node:child_process'
+import { ensureChromium, missingChromium } from './setup/chromium.ts'
+import {
+  ensurePythonEnvironment,
+  missingPython,
+  type PythonEnvironmentName,
+  pythonEnvironmentNames,
+} from './setup/python-environments.ts'
+import { root } from './setup/step.mjs'
+import { programStep, type Step, type StepResult, vitestStep } from './test-step.ts'
+
+/** The parts of the test run by the name that `npm test -- --only` takes, in the order they run. */
+export const parts: Record<string, Step[]> = {
+  check: [
+    programStep('types', 'tsc', ['-p', '.', '--noEmit', '--pretty', 'false']),
+    programStep('lint', 'oxlint', ['--type-aware', '--quiet']),
+    programStep('format', 'biome', ['check', '--colors=off', '.']),
+    vitestStep('tidy', ['tools/tidy.test.ts']),
+  ],
+  unit: [vitestStep('unit', ['--exclude=tests/**', '--exclude=tools/tidy.test.ts'])],
+  compat: [
+    ...pythonEnvironmentNames
+      .filter((name) => name.startsWith('mlflow-'))
+      .map((name) => setUpStep(name, () => setUpPython(name))),
+    vitestStep('compat', ['tests/compat']),
+  ],
+  e2e: [
+    setUpStep('chromium', setUpChromium),
+    setUpStep('pages', setUpPages),
+    vitestStep('e2e', ['tests/e2e']),
+  ],
+}
+
+/** A step that counts nothing when it works; a reason not to is a skip on a desk and fails in CI. */
+function setUpStep(name: string, setUp: () => Promise<string | undefined>): Step {
+  return {
+    name: `set up ${name}`,
+    async run(): Promise<StepResult> {
+      try {
+        const reason = await setUp()
+        const counts = { passed: 0, failed: 0, skips: [], output: reason ?? '' }
+        if (reason === undefined) return counts
+        if (process.env['CI']) return { ...counts, failed: 1 }
+        return { ...counts, skips: [{ name, reason }] }
+      } catch (error) {
+        return { passed: 0, failed: 1, skips: [], output: String(error) }
+      }
+    },
+  }
+}
+
+async function setUpPython(name: PythonEnvironmentName): Promise<string | undefined> {
+  return (await ensurePythonEnvironment(name)) ? undefined : missingPython(name)
+}
+
+async function setUpChromium(): Promise<string | undefined> {
+  const path = await ensureChromium()
+  if (path === undefined) return missingChromium
+  process.env['MILLRACE_CHROMIUM'] = path
+  return undefined
+}
+
+async function setUpPages(): Promise<string | undefined> {
+  const { status } = spawnSync(process.execPath, ['tools/setup/build-ui.mjs'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+  if (status !== 0) throw new Error('The pages could not be built.')
+  return undefined
+}
