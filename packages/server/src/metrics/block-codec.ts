@@ -1,0 +1,223 @@
+import {
+  areFloat32,
+  bytesMax,
+  CorruptPointsError,
+  type Cursor,
+  ENVELOPE_BYTES,
+  expectEnd,
+  fitsDifferences,
+  isLinear,
+  openEnvelope,
+  POINTS_MAX,
+  readBytes,
+  readCount,
+  readDifferences,
+  readLinear,
+  readVarint,
+  readWide,
+  sealEnvelope,
+  writeBytes,
+  writeDifferences,
+  writeFloat,
+  writeLinear,
+  writeVarint,
+  writeWide,
+  zigzag,
+} from './column-codec.ts'
+import { type Int64, type Ints, type Points, PointsBuilder, slicePoints } from './points.ts'
+
+/*
+ * The unsealed form of points, written on the request path: see docs/metric-format.md. It favours
+ * the time to write it over size, which the sealed form (chunk-codec.ts) wins back.
+ */
+
+const BLOCK = 1
+const JOINED = 2
+
+/** Two bits a column: keys, steps, timestamps, values. */
+const LINEAR = 0
+const DIFFERENCES = 1
+const WIDE = 2
+const CONSTANT = 0
+const FLOAT32 = 1
+const FLOAT64 = 2
+
+/** Reused between calls: its first touch costs more than the encoding. */
+let scratch = new Uint8Array(bytesMax(1024))
+
+/** The bytes of at least one point, in a buffer of their own that can be transferred. */
+export function encodeBlock(points: Points): Uint8Array {
+  const { n, keys, values } = points
+  if (n > POINTS_MAX) return joinBlocks(encodePieces(points))
+  if (scratch.length < bytesMax(n)) scratch = new Uint8Array(bytesMax(n))
+  const cursor: Cursor = { bytes: scratch, at: ENVELOPE_BYTES + 1 }
+  writeVarint(cursor, n)
+  const keyMode = writeInts(cursor, keys)
+  const stepMode = writeInts(cursor, points.steps)
+  const timestampMode = writeInts(cursor, points.timestamps)
+  const valueMode = writeValues(cursor, values)
+  scratch[ENVELOPE_BYTES] = keyMode | (stepMode << 2) | (timestampMode << 4) | (valueMode << 6)
+  return sealed(cursor)
+}
+
+function encodePieces(points: Points): Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  for (let from = 0; from < points.n; from += POINTS_MAX) {
+    pieces.push(encodeBlock(slicePoints(points, from, Math.min(points.n, from + POINTS_MAX))))
+  }
+  return pieces
+}
+
+function sealed(cursor: Cursor): Uint8Array {
+  const bytes = cursor.bytes.slice(0, cursor.at)
+  sealEnvelope(bytes, BLOCK)
+  return bytes
+}
+
+/**
+ * The bytes `encodeBlock` gives for this one point, without columns to hold it: log-metric's path.
+ * Throws a `RangeError` for a step or timestamp that is no int64.
+ */
+export function encodeOne(key: number, step: Int64, timestamp: Int64, value: number): Uint8Array {
+  if (!isSmall(step) || !isSmall(timestamp)) {
+    const one = new PointsBuilder(1)
+    one.add(key, step, timestamp, value)
+    return encodeBlock(one.points())
+  }
+  const size = Math.fround(value) === value || Number.isNaN(value) ? 4 : 8
+  const cursor: Cursor = { bytes: scratch, at: ENVELOPE_BYTES }
+  scratch[cursor.at++] = (size === 4 ? FLOAT32 : FLOAT64) << 6
+  scratch[cursor.at++] = 1
+  writeVarint(cursor, zigzag(key))
+  writeVarint(cursor, zigzag(step))
+  writeVarint(cursor, zigzag(timestamp))
+  writeFloat(cursor, value, size)
+  return sealed(cursor)
+}
+
+function isSmall(value: Int64): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2 ** 50
+}
+
+function writeInts(cursor: Cursor, column: Ints | Int32Array): number {
+  if (!(column instanceof Int32Array) && !fitsDifferences(column)) {
+    writeWide(cursor, column)
+    return WIDE
+  }
+  if (isLinear(column)) {
+    writeLinear(cursor, column)
+    return LINEAR
+  }
+  writeDifferences(cursor, column, { from: 0, to: column.length, origin: 0 })
+  return DIFFERENCES
+}
+
+function writeValues(cursor: Cursor, values: Float64Array): number {
+  if (values.length > 1 && isConstant(values)) {
+    writeFloat(cursor, values[0] as number, 8)
+    return CONSTANT
+  }
+  if (areFloat32(values)) {
+    writeBytes(cursor, new Float32Array(values))
+    return FLOAT32
+  }
+  writeBytes(cursor, values)
+  return FLOAT64
+}
+
+function isConstant(values: Float64Array): boolean {
+  const first = values[0]
+  for (let i = 1; i < values.length; i++) if (!Object.is(values[i], first)) return false
+  return true
+}
+
+/** One block of several, points in the order of the blocks: bytes are copied, nothing is decoded. */
+export function joinBlocks(blocks: readonly Uint8Array[]): Uint8Array {
+  const parts = blocks.flatMap(listParts)
+  if (parts.length === 1) return parts[0] as Uint8Array
+  const room = parts.reduce((sum, part) => sum + part.length + 8, 16)
+  const cursor: Cursor = { bytes: new Uint8Array(room), at: 0 }
+  cursor.bytes[cursor.at++] = JOINED
+  writeVarint(cursor, parts.length)
+  for (const part of parts) {
+    writeVarint(cursor, part.length)
+    cursor.bytes.set(part, cursor.at)
+    cursor.at += part.length
+  }
+  return cursor.bytes.slice(0, cursor.at)
+}
+
+function listParts(block: Uint8Array): Uint8Array[] {
+  if (block[0] !== JOINED) return [block]
+  const cursor: Cursor = { bytes: block, at: 1 }
+  const parts: Uint8Array[] = []
+  for (let left = readVarint(cursor); left > 0; left--) {
+    const length = readVarint(cursor)
+    parts.push(block.subarray(cursor.at, cursor.at + length))
+    cursor.at += length
+  }
+  expectEnd(cursor)
+  return parts
+}
+
+/** The points of a block, in the order they came. Throws `CorruptPointsError`. */
+export function decodeBlock(bytes: Uint8Array): Points {
+  if (bytes[0] !== JOINED) return decodePart(bytes)
+  const builder = new PointsBuilder()
+  decodeBlockInto(builder, bytes)
+  return builder.points()
+}
+
+/**
+ * Appends the points of a block to others, as a reader of a run's many blocks does. Throws
+ * `CorruptPointsError`.
+ */
+export function decodeBlockInto(builder: PointsBuilder, bytes: Uint8Array): void {
+  for (const part of listParts(bytes)) builder.append(decodePart(part))
+}
+
+function decodePart(bytes: Uint8Array): Points {
+  const cursor = openEnvelope(bytes, BLOCK)
+  const modes = bytes[cursor.at++] ?? 0
+  const n = readCount(cursor)
+  const keys = new Int32Array(n)
+  readInts32(cursor, keys, modes & 3)
+  const steps = readInts(cursor, n, (modes >> 2) & 3)
+  const timestamps = readInts(cursor, n, (modes >> 4) & 3)
+  const values = readValues(cursor, n, modes >> 6)
+  expectEnd(cursor)
+  return { n, keys, steps, timestamps, values }
+}
+
+function readInts32(cursor: Cursor, column: Int32Array, mode: number): void {
+  if (mode === LINEAR) readLinear(cursor, column)
+  else if (mode === DIFFERENCES) {
+    readDifferences(cursor, column, { from: 0, to: column.length, origin: 0 })
+  } else throw new CorruptPointsError(`Unknown mode ${mode} of a metric column`)
+}
+
+function readInts(cursor: Cursor, n: number, mode: number): Ints {
+  if (mode === WIDE) return readWide(cursor, n)
+  const column = new Float64Array(n)
+  if (mode === LINEAR) readLinear(cursor, column)
+  else if (mode === DIFFERENCES) readDifferences(cursor, column, { from: 0, to: n, origin: 0 })
+  else throw new CorruptPointsError(`Unknown mode ${mode} of a metric column`)
+  return column
+}
+
+function readValues(cursor: Cursor, n: number, mode: number): Float64Array {
+  if (mode === CONSTANT) {
+    const once = new Float64Array(1)
+    readBytes(cursor, once)
+    return new Float64Array(n).fill(once[0] as number)
+  }
+  if (mode === FLOAT32) {
+    const narrow = new Float32Array(n)
+    readBytes(cursor, narrow)
+    return new Float64Array(narrow)
+  }
+  if (mode !== FLOAT64) throw new CorruptPointsError(`Unknown mode ${mode} of metric values`)
+  const values = new Float64Array(n)
+  readBytes(cursor, values)
+  return values
+}
