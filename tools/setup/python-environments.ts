@@ -34,7 +34,7 @@ export function missingPython(name: PythonEnvironmentName): string {
 export async function ensurePythonEnvironment(name: PythonEnvironmentName): Promise<boolean> {
   const { pythons, packages } = environments[name]
   const stampFile = join(folder, name, '.millrace-setup')
-  const stamp = hashOf([JSON.stringify(environments[name])])
+  const stamp = hashOf([JSON.stringify([pythons, packages])])
   const isStamped = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp
   if (isStamped && existsSync(pythonOf(name))) return true
 
@@ -53,7 +53,7 @@ export async function ensurePythonEnvironment(name: PythonEnvironmentName): Prom
   await runStep({
     title: `Installing ${packages[0]} and what it needs`,
     file: uv,
-    args: ['pip', 'install', '--python', pythonOf(name), ...packages],
+    args: ['pip', 'install', '--compile-bytecode', '--python', pythonOf(name), ...packages],
     advice: 'Check that PyPI can be reached, then run the same command again.',
     env: uvEnvironment,
   })

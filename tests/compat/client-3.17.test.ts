@@ -1,0 +1,3 @@
+import { describeClient } from './python-checks.ts'
+
+describeClient('mlflow-3.17.2', ['tutorial_002', 'tutorial_003'])

@@ -1,0 +1,3 @@
+import { describeClient } from './python-checks.ts'
+
+describeClient('mlflow-3.6.0', ['tutorial_002', 'tutorial_003'])

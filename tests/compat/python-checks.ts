@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'vitest'
+import {
+  missingPython,
+  type PythonEnvironmentName,
+  pythonOf,
+} from '../../tools/setup/python-environments.ts'
+import { signalGroup, startServer } from './server.ts'
+
+/** One named check of a Python script, as the script reports it. */
+interface Check {
+  check: string
+  ok: boolean
+  detail: string
+}
+
+// A healthy script takes under a minute on a busy machine with two cores.
+const SCRIPT_LIMIT_MS = 300_000
+
+/**
+ * Runs Python scripts of `scripts/` with a stock client, each against a fresh server, and makes each
+ * check that they report a test. A missing interpreter is a skip on a desk and a failure in CI.
+ */
+export function describeClient(client: PythonEnvironmentName, scripts: string[]): void {
+  if (!existsSync(pythonOf(client))) {
+    test(`client ${client}`, (context) => {
+      if (process.env['CI']) throw new Error(missingPython(client))
+      context.skip(missingPython(client))
+    })
+    return
+  }
+  for (const script of scripts) {
+    describe(`${client} ${script}`, async () => {
+      for (const { check, ok, detail } of await runChecks(client, script)) {
+        test(check, () => {
+          if (!ok) throw failure(detail)
+        })
+      }
+    })
+  }
+}
+
+/** An error that shows the Python script's line instead of this file's. */
+function failure(detail: string): Error {
+  const error = new Error(detail)
+  error.stack = ''
+  return error
+}
+
+/** Never throws: whatever goes wrong is a failed check. */
+async function runChecks(client: PythonEnvironmentName, script: string): Promise<Check[]> {
+  try {
+    await using server = await startServer()
+    const { output, end } = await runScript(client, script, server.url)
+    const checks = withCrash(output, end)
+    const failed = checks.find(({ ok }) => !ok)
+    if (failed) failed.detail += `\n--- the server wrote ---\n${server.output()}`
+    return checks
+  } catch (error) {
+    return [{ check: 'the server starts and stops', ok: false, detail: String(error) }]
+  }
+}
+
+function runScript(client: PythonEnvironmentName, script: string, url: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-client-'))
+  const file = join(import.meta.dirname, 'scripts', `${script}.py`)
+  return new Promise<{ output: string; end: string }>((resolve) => {
+    const chunks: Buffer[] = []
+    const child = spawn(pythonOf(client), [file], {
+      cwd: folder,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...clientEnvironment(url, folder) },
+    })
+    const limit = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), SCRIPT_LIMIT_MS)
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
+    child.on('error', (error) => chunks.push(Buffer.from(error.message)))
+    child.on('close', (code, signal) => {
+      clearTimeout(limit)
+      rmSync(folder, { recursive: true, force: true })
+      resolve({ output: Buffer.concat(chunks).toString(), end: String(code ?? signal) })
+    })
+  })
+}
+
+/** A client that shares nothing with the person at this machine and shows a 500 at once. */
+function clientEnvironment(url: string, folder: string): Record<string, string> {
+  return {
+    HOME: folder,
+    TMPDIR: folder,
+    MLFLOW_TRACKING_URI: url,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES: '1',
+    MLFLOW_HTTP_REQUEST_TIMEOUT: '30',
+    MLFLOW_DISABLE_TELEMETRY: 'true',
+    DO_NOT_TRACK: 'true',
+    MPLBACKEND: 'Agg',
+    GIT_PYTHON_REFRESH: 'quiet',
+    PYTHONDONTWRITEBYTECODE: '1',
+    PYTHONUNBUFFERED: '1',
+    NO_PROXY: '127.0.0.1',
+  }
+}
+
+/** The checks in a script's output, and one more that failed when the script did not reach its end. */
+function withCrash(output: string, end: string): Check[] {
+  const lines = output.split('\n')
+  const reports = lines.filter((line) => /^\{"(begin|check|end)":/.test(line))
+  const checks = reports
+    .filter((line) => line.startsWith('{"check"'))
+    .map((line) => JSON.parse(line) as Check)
+  const last = reports.at(-1)
+  if (last?.startsWith('{"end"') && end === '0' && checks.length > 0) return checks
+  const running = last?.startsWith('{"begin"')
+    ? (JSON.parse(last) as { begin: string }).begin
+    : 'the script reaches its end'
+  const detail = `the script ended with ${end}:\n${lines.slice(-40).join('\n')}`
+  return [...checks, { check: running, ok: false, detail }]
+}
