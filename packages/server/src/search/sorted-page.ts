@@ -1,0 +1,86 @@
+import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely'
+import type { Db } from '../db/dialect.ts'
+import {
+  type PageStart,
+  type PageTokenOwner,
+  pageTokenAfter,
+  parsePageToken,
+  type SortValue,
+} from './page-token.ts'
+import { indexRange, rowsAfter, type SortColumn, sortBy } from './sort-columns.ts'
+import { allOf } from './test-conditions.ts'
+
+/**
+ * Exports `readSortedRows`, one ordered statement, and `readPage`, which turns any such reading
+ * into a page with a token.
+ */
+
+/** A row with what it was sorted by, which is what the next page begins after. */
+export interface SortedRow<Row> {
+  row: Row
+  sortValues: SortValue[]
+}
+
+/** One page; there is a token when more rows follow. */
+export interface Page<Row> {
+  rows: Row[]
+  nextPageToken: string | undefined
+}
+
+export interface SortedStatement {
+  /** The columns of a row. */
+  select: RawBuilder<unknown>
+  from: RawBuilder<unknown>
+  where: readonly Expression<SqlBool>[]
+  /** The last one must make the order total. */
+  sort: readonly SortColumn[]
+  start: PageStart
+  limit: number
+}
+
+/** `Row` says what `select` selects. */
+export async function readSortedRows<Row>(
+  db: Db,
+  { select, from, where, sort, start, limit }: SortedStatement,
+): Promise<SortedRow<Row>[]> {
+  const after = start && 'after' in start ? start.after : undefined
+  const offset = start && 'offset' in start ? start.offset : 0
+  const wanted = after ? [...where, indexRange(sort, after), rowsAfter(sort, after)] : where
+  const sortValues = sort.map(({ expression }, index) => sql`${expression} as ${sortName(index)}`)
+  const { rows } = await sql<Row & Record<string, unknown>>`
+    select ${select}, ${sql.join(sortValues)}
+    from ${from}
+    where ${allOf(wanted)}
+    order by ${sortBy(sort)}
+    limit ${limit} offset ${offset}`.execute(db)
+  return rows.map((row) => ({
+    row,
+    sortValues: sort.map((_column, index) => row[`sort_${index}`] as SortValue), // What sorts is a number, a text or null.
+  }))
+}
+
+function sortName(index: number): RawBuilder<unknown> {
+  return sql.ref(`sort_${index}`)
+}
+
+export interface PageRequest {
+  owner: PageTokenOwner
+  pageToken: string | undefined
+  /** At least 1. */
+  maxResults: number
+}
+
+/** Reads one row more than the page takes, to know whether another page follows. */
+export async function readPage<Row>(
+  { owner, pageToken, maxResults }: PageRequest,
+  read: (start: PageStart, limit: number) => Promise<SortedRow<Row>[]>,
+): Promise<Page<Row>> {
+  const found = await read(parsePageToken(pageToken, owner), maxResults + 1)
+  const page = found.slice(0, maxResults)
+  const last = page.at(-1)
+  const hasMore = found.length > maxResults && last !== undefined
+  return {
+    rows: page.map(({ row }) => row),
+    nextPageToken: hasMore ? pageTokenAfter(last.sortValues, owner) : undefined,
+  }
+}
