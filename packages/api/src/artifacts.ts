@@ -46,8 +46,7 @@ export const artifacts = {
     path: '/mlflow-artifacts/artifacts/*',
     summary: 'Delete a file or directory of the proxied store; deleting nothing is fine.',
     access: editPath,
-    // Files are not part of a database transaction: the store itself makes the change durable.
-    effect: 'read',
+    effect: 'artifacts',
     input: z.object({ path: z.string() }),
     output: z.object({}),
   }),
@@ -56,7 +55,7 @@ export const artifacts = {
     path: '/mlflow-artifacts/mpu/create/*',
     summary: 'Begin an upload in parts, on stores that have them.',
     access: editPath,
-    effect: 'read',
+    effect: 'artifacts',
     input: z.object({ path: z.string(), num_parts: Int64.optional() }),
     output: z.object({
       upload_id: z.string(),
@@ -74,7 +73,7 @@ export const artifacts = {
     path: '/mlflow-artifacts/mpu/complete/*',
     summary: 'Finish an upload in parts.',
     access: editPath,
-    effect: 'read',
+    effect: 'artifacts',
     input: z.object({
       path: z.string(),
       upload_id: z.string().optional(),
@@ -95,7 +94,7 @@ export const artifacts = {
     path: '/mlflow-artifacts/mpu/abort/*',
     summary: 'Give up an upload in parts.',
     access: editPath,
-    effect: 'read',
+    effect: 'artifacts',
     input: z.object({ path: z.string(), upload_id: z.string().optional() }),
     output: z.object({}),
   }),

@@ -36,8 +36,11 @@ export interface Endpoint<Input extends z.ZodType = z.ZodType, Output extends z.
   audience?: 'everyone' | 'ui'
   summary: string
   access: Access
-  /** `write` handlers run inside one transaction that is durable before the answer is sent. */
-  effect: 'read' | 'write'
+  /**
+   * `write` handlers run inside one transaction that is durable before the answer is sent;
+   * `artifacts` handlers change files, which the store itself makes durable.
+   */
+  effect: 'read' | 'write' | 'artifacts'
   input: Input
   output: Output
 }

@@ -91,7 +91,11 @@ export interface MetricLatestTable {
   is_nan: number
   min: number | null
   max: number | null
-  first: number | null
+  /** The value with the least (step, ts), 0 where `first_is_nan` is 1. */
+  first: number
+  first_is_nan: number
+  first_step: Int64
+  first_ts: Int64
 }
 
 export interface ParamTable {

@@ -1,0 +1,16 @@
+import type { Streams } from '@millrace/api/api'
+import { artifacts } from './artifacts/artifacts.ts'
+import { artifactStreams } from './artifacts/artifact-streams.ts'
+import type { AllHandlers, StreamHandlers } from './handlers.ts'
+import { service } from './service.ts'
+import { experiments } from './tracking/experiments.ts'
+import { metrics } from './tracking/metrics.ts'
+import { runs } from './tracking/runs.ts'
+
+/** The handler of every endpoint. */
+export const handlers: AllHandlers = { service, experiments, runs, metrics, artifacts }
+
+/** The handler of every streaming endpoint. */
+export const streamHandlers: { [Name in keyof Streams]: StreamHandlers<Streams[Name]> } = {
+  artifacts: artifactStreams,
+}

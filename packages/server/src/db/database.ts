@@ -1,0 +1,26 @@
+import type { Db } from './dialect.ts'
+
+/**
+ * A unit of work that changes the database: a function that a writer finds by its name and runs
+ * inside a transaction. Named, because on SQLite the writer is another thread; its input must
+ * survive a structured clone.
+ */
+export type Write = (db: Db, caller: unknown, input: never) => Promise<unknown>
+
+/** Every unit of work by name. */
+export type Writes = Readonly<Record<string, Write>>
+
+/** One database, whichever kind it is. */
+export interface Database {
+  /** For reading; sees every write that was acknowledged. */
+  readonly read: Db
+  /**
+   * Runs the write of that name and resolves once it is durable; rejects with what it threw, and
+   * then it left no trace. Refuses with 503 when too much is waiting.
+   */
+  write(name: string, caller: unknown, input: unknown): Promise<unknown>
+  /** Writes waiting for their commit, for the metrics page. */
+  readonly pendingWrites: number
+  /** Finishes what was accepted and closes. */
+  close(): Promise<void>
+}

@@ -1,0 +1,157 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { ApiError, type ErrorCode } from '@millrace/api/errors'
+import { Kysely } from 'kysely'
+import type { Database } from './database.ts'
+import { migrate } from './migrate.ts'
+import { assertOurs } from './ownership.ts'
+import type { Schema } from './schema.ts'
+import { openSqliteFile, type Synchronous, sqliteDialect } from './sqlite-dialect.ts'
+
+/** What the main thread sends: everything that was asked for within one turn of its loop. */
+export interface WriteCall {
+  id: number
+  name: string
+  caller: unknown
+  input: unknown
+}
+
+/** What the writer thread answers once a group is on disk, or has failed. */
+export type WriteAnswer =
+  | { id: number; output: unknown }
+  | { id: number; error: { code: ErrorCode; message: string; retryAfterSeconds?: number } }
+  | { id: number; failure: { message: string; stack: string | undefined } }
+
+export interface WriterThreadData {
+  path: string
+  synchronous: Synchronous
+  settings: unknown
+}
+
+export interface SqliteOptions {
+  path: string
+  synchronous: Synchronous
+  /** Plain settings that writes need; handed to the writer thread as they are. */
+  settings: unknown
+  /** Most writes that may wait at once; one more is refused. */
+  pendingMax: number
+}
+
+/** Opens a SQLite file: reads on this thread, writes in group commits on a thread of their own. */
+export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
+  mkdirSync(dirname(options.path), { recursive: true })
+  const { path, synchronous, settings } = options
+  const setup = new Kysely<Schema>({
+    dialect: sqliteDialect(openSqliteFile(path, { synchronous, queryOnly: false })),
+  })
+  try {
+    await assertOurs(setup, `sqlite:///${path}`)
+    await migrate(setup)
+  } finally {
+    await setup.destroy()
+  }
+
+  const data: WriterThreadData = { path, synchronous, settings }
+  const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: data })
+  return new SqliteDatabase(path, worker, options)
+}
+
+interface Waiting {
+  resolve(output: unknown): void
+  reject(error: unknown): void
+}
+
+class SqliteDatabase implements Database {
+  readonly read: Kysely<Schema>
+  readonly #worker: Worker
+  readonly #pendingMax: number
+  readonly #waiting = new Map<number, Waiting>()
+  #unsent: WriteCall[] = []
+  #nextId = 1
+  #closed = false
+
+  constructor(path: string, worker: Worker, options: SqliteOptions) {
+    this.#worker = worker
+    this.#pendingMax = options.pendingMax
+    this.read = new Kysely<Schema>({
+      dialect: sqliteDialect(
+        openSqliteFile(path, { synchronous: options.synchronous, queryOnly: true }),
+      ),
+    })
+    worker.on('message', (answers: WriteAnswer[]) => this.#settle(answers))
+    worker.on('error', (error) => this.#fail(error))
+    worker.on('exit', (code) => {
+      if (!this.#closed) this.#fail(new Error(`The writer thread ended with code ${code}`))
+    })
+  }
+
+  get pendingWrites(): number {
+    return this.#waiting.size
+  }
+
+  write(name: string, caller: unknown, input: unknown): Promise<unknown> {
+    if (this.#closed) return Promise.reject(unavailable('The server is shutting down.'))
+    if (this.#waiting.size >= this.#pendingMax) {
+      return Promise.reject(
+        unavailable(`${this.#pendingMax} writes are waiting for the database. Try again.`),
+      )
+    }
+    const id = this.#nextId++
+    if (this.#unsent.length === 0) setImmediate(() => this.#send())
+    this.#unsent.push({ id, name, caller, input })
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#send()
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve))
+    this.#worker.postMessage('close')
+    await ended
+    await this.read.destroy()
+  }
+
+  #send(): void {
+    if (this.#unsent.length === 0) return
+    this.#worker.postMessage(this.#unsent)
+    this.#unsent = []
+  }
+
+  #settle(answers: WriteAnswer[]): void {
+    for (const answer of answers) {
+      const waiting = this.#waiting.get(answer.id)
+      this.#waiting.delete(answer.id)
+      if ('output' in answer) waiting?.resolve(answer.output)
+      else if ('error' in answer) waiting?.reject(toApiError(answer.error))
+      else waiting?.reject(toFailure(answer.failure))
+    }
+  }
+
+  /** Without its writer the server can keep no promise, so the process ends and is restarted. */
+  #fail(error: Error): void {
+    for (const { reject } of this.#waiting.values()) {
+      reject(unavailable('The database writer stopped; the write may or may not be stored.'))
+    }
+    this.#waiting.clear()
+    setImmediate(() => {
+      throw error
+    })
+  }
+}
+
+function unavailable(message: string): ApiError {
+  return new ApiError('TEMPORARILY_UNAVAILABLE', message, { retryAfterSeconds: 1 })
+}
+
+function toApiError(error: { code: ErrorCode; message: string; retryAfterSeconds?: number }) {
+  const { code, message, ...options } = error
+  return new ApiError(code, message, options)
+}
+
+function toFailure({ message, stack }: { message: string; stack: string | undefined }): Error {
+  const failure = new Error(message)
+  if (stack !== undefined) failure.stack = stack
+  return failure
+}

@@ -1,0 +1,92 @@
+import type { Api } from '@millrace/api/api'
+import type { Endpoint, Group, StreamGroup } from '@millrace/api/endpoint'
+import type { Readable } from 'node:stream'
+import type { z } from 'zod'
+import type { Caller } from './auth/caller.ts'
+import type { Settings } from './config.ts'
+import type { Db } from './db/dialect.ts'
+
+/** What a handler works with; it never sees a request. */
+export interface RequestContext {
+  /** In a `write` handler a transaction that commits when the handler returns. */
+  db: Db
+  caller: Caller
+  settings: Settings
+  /** Brings the summaries of these runs (`metric_latest`) up to date before they are read. */
+  fold(runs: readonly number[]): Promise<void>
+}
+
+/** An answer that is JSON text already, for pages too large to build from objects. */
+export class JsonText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+type Output<E extends Endpoint> = Promise<z.input<E['output']> | JsonText>
+
+/** A handler whose input is checked and packed on the request's thread, off the writer. */
+export interface PreparedHandler<Input, Answer> {
+  prepare(input: Input): unknown
+  run(context: RequestContext, prepared: never): Answer
+}
+
+export type Handler<E extends Endpoint> =
+  | ((context: RequestContext, input: z.output<E['input']>) => Output<E>)
+  | PreparedHandler<z.output<E['input']>, Output<E>>
+
+/** One handler per endpoint of a group; a missing or misspelt one is a type error. */
+export type Handlers<G extends Group> = { [Name in keyof G]: Handler<G[Name]> }
+
+/** A handler per group and endpoint of the whole API. */
+export type AllHandlers = { [GroupName in keyof Api]: Handlers<Api[GroupName]> }
+
+/** Joins the two halves of a handler: `run` gets what `prepare` made. */
+export function prepared<Input, Prepared, Answer>(
+  prepare: (input: Input) => Prepared,
+  run: (context: RequestContext, prepared: Prepared) => Answer,
+): PreparedHandler<Input, Answer> {
+  return { prepare, run }
+}
+
+/** Bytes on their way out. */
+export interface Download {
+  body: Readable
+  sizeBytes: number
+  totalBytes: number
+  /** First byte that is sent, when a range was asked for. */
+  rangeStart?: number | undefined
+  contentType: string
+  filename: string
+  etag: string
+  lastModified: Date
+}
+
+/** A range of bytes as asked for; `end` is inclusive; a missing start counts from the end. */
+export interface ByteRange {
+  start: number | undefined
+  end: number | undefined
+}
+
+export interface StreamContext extends RequestContext {
+  /** Ends when the client goes away. */
+  signal: AbortSignal
+}
+
+export interface StreamRequest {
+  /** The request's body, for uploads. */
+  body: Readable
+  /** Content-Length, when the client sent one. */
+  sizeBytes: number | undefined
+  range: ByteRange | undefined
+}
+
+/** One handler per streaming endpoint: a download answers bytes, an upload JSON or nothing. */
+export type StreamHandlers<G extends StreamGroup> = {
+  [Name in keyof G]: (
+    context: StreamContext,
+    input: z.output<G[Name]['input']>,
+    request: StreamRequest,
+  ) => Promise<Download | Record<string, never> | undefined>
+}

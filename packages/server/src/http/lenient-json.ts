@@ -1,0 +1,128 @@
+/**
+ * Reads JSON as Python's `json` module writes it: `NaN` and the infinities are bare words, and
+ * integers have any number of digits (beyond 2^53 they become bigint). Text that is not JSON reads
+ * as undefined.
+ */
+export function parseLenientJson(text: string): unknown {
+  // Sixteen digits in a row are the only way past 2^53; JSON.parse would round them.
+  if (!/\d{16}/.test(text)) {
+    try {
+      return JSON.parse(text)
+    } catch {
+      if (!/NaN|Infinity/.test(text)) return undefined
+    }
+  }
+  try {
+    const reader = new Reader(text)
+    return reader.document()
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+/** How deep values may nest; deeper is no request of any client but an attack on the stack. */
+const DEPTH_MAX = 200
+const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
+const SPACE = /[ \t\n\r]*/y
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y
+const WORDS: [string, unknown][] = [
+  ['true', true],
+  ['false', false],
+  ['null', null],
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+]
+
+class Reader {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  document(): unknown {
+    const value = this.#value(0)
+    this.#space()
+    if (this.#at !== this.#text.length) throw new SyntaxError(`Unexpected text at ${this.#at}`)
+    return value
+  }
+
+  #value(depth: number): unknown {
+    if (depth > DEPTH_MAX) throw new SyntaxError(`Nested deeper than ${DEPTH_MAX}`)
+    this.#space()
+    const character = this.#text[this.#at]
+    if (character === '{') return this.#object(depth)
+    if (character === '[') return this.#array(depth)
+    if (character === '"') return this.#string()
+    for (const [word, value] of WORDS) {
+      if (this.#text.startsWith(word, this.#at)) {
+        this.#at += word.length
+        return value
+      }
+    }
+    return this.#number()
+  }
+
+  #object(depth: number): unknown {
+    const object: Record<string, unknown> = {}
+    this.#at++
+    if (this.#takes('}')) return object
+    do {
+      this.#space()
+      const key = this.#string()
+      this.#expect(':')
+      const value = this.#value(depth + 1)
+      // Assigning to `__proto__` would change the object's prototype.
+      if (key !== '__proto__') object[key] = value
+    } while (this.#takes(','))
+    this.#expect('}')
+    return object
+  }
+
+  #array(depth: number): unknown {
+    const array: unknown[] = []
+    this.#at++
+    if (this.#takes(']')) return array
+    do array.push(this.#value(depth + 1))
+    while (this.#takes(','))
+    this.#expect(']')
+    return array
+  }
+
+  #string(): string {
+    return JSON.parse(this.#match(STRING)[0]) as string // The pattern matches JSON strings only.
+  }
+
+  #number(): number | bigint {
+    const [digits, fraction, exponent] = this.#match(NUMBER)
+    const number = Number(digits)
+    if (fraction !== undefined || exponent !== undefined) return number
+    return Number.isSafeInteger(number) ? number : BigInt(digits)
+  }
+
+  #match(pattern: RegExp): RegExpExecArray {
+    pattern.lastIndex = this.#at
+    const match = pattern.exec(this.#text)
+    if (match === null) throw new SyntaxError(`Unexpected text at ${this.#at}`)
+    this.#at = pattern.lastIndex
+    return match
+  }
+
+  #space(): void {
+    this.#match(SPACE)
+  }
+
+  #takes(character: string): boolean {
+    this.#space()
+    if (this.#text[this.#at] !== character) return false
+    this.#at++
+    return true
+  }
+
+  #expect(character: string): void {
+    if (!this.#takes(character)) throw new SyntaxError(`Expected ${character} at ${this.#at}`)
+  }
+}

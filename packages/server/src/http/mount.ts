@@ -1,0 +1,123 @@
+import type { Endpoint, Group } from '@millrace/api/endpoint'
+import { invariant } from '@millrace/api/errors'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { authorize } from '../auth/authorize.ts'
+import { JsonText, type PreparedHandler, type RequestContext } from '../handlers.ts'
+import { authenticate } from './authenticate.ts'
+import {
+  checkContentType,
+  type Fields,
+  fieldsOf,
+  parseInput,
+  readBody,
+  readQuery,
+} from './request-input.ts'
+import type { ServerParts } from './server.ts'
+
+type AnyHandler =
+  | ((context: RequestContext, input: unknown) => Promise<unknown>)
+  | PreparedHandler<unknown, Promise<unknown>>
+
+/**
+ * Mounts every endpoint of a group under all spellings of its URL. This is the only way in: one
+ * chain reads the input, says who calls, asks `authorize`, runs the handler and sends the answer.
+ */
+export function mountGroup(
+  app: FastifyInstance,
+  parts: ServerParts,
+  groupName: string,
+  group: Group,
+  handlers: Record<string, unknown>,
+): void {
+  for (const [name, endpoint] of Object.entries(group)) {
+    const handler = handlers[name] as AnyHandler | undefined
+    invariant(handler, `${groupName}.${name} has no handler`)
+    const route = routeHandler(parts, `${groupName}.${name}`, endpoint, handler)
+    const methods = typeof endpoint.method === 'string' ? [endpoint.method] : [...endpoint.method]
+    for (const url of urls(endpoint, parts.settings.staticPrefix)) {
+      app.route({ method: methods, url, handler: route })
+    }
+  }
+}
+
+/** Every URL that an endpoint answers at. */
+export function urls(
+  { path, version = '2.0', audience }: Pick<Endpoint, 'path' | 'version' | 'audience'>,
+  staticPrefix: string,
+): string[] {
+  const roots = audience === 'ui' ? ['/ajax-api'] : ['/api', '/ajax-api']
+  const prefixes = staticPrefix === '' ? [''] : ['', staticPrefix]
+  const versions = version === '2.0' ? ['/2.0', '/2.0/preview'] : [`/${version}`]
+  return prefixes.flatMap((prefix) =>
+    roots.flatMap((root) => versions.map((spelling) => `${prefix}${root}${spelling}${path}`)),
+  )
+}
+
+function routeHandler(parts: ServerParts, id: string, endpoint: Endpoint, handler: AnyHandler) {
+  const fields = fieldsOf(endpoint.input)
+  const prepare = typeof handler === 'function' ? undefined : handler.prepare
+  const run = typeof handler === 'function' ? handler : handler.run
+  const isWrite = endpoint.effect === 'write'
+
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    const input = parseInput(endpoint.input, readInput(request, endpoint, fields))
+    const { database, settings } = parts
+    const caller = await authenticate(request)
+    await authorize(endpoint.access, { db: database.read, caller }, input)
+    const prepared = prepare ? prepare(input) : input
+    const output = isWrite
+      ? await database.write(id, caller, prepared)
+      : await run(
+          { db: database.read, caller, settings, fold: parts.fold },
+          prepared as never,
+        )
+    return sendJson(reply, output)
+  }
+}
+
+function readInput(
+  request: FastifyRequest,
+  endpoint: Endpoint,
+  fields: Fields,
+): Record<string, unknown> {
+  const query = request.query as Record<string, string | string[]>
+  const body = request.body as Buffer | undefined
+  const hasQuery = Object.keys(query).length > 0
+  let input: Record<string, unknown>
+  if (request.method === 'GET' && (hasQuery || body === undefined)) {
+    input = readQuery(query, fields)
+  } else {
+    checkContentType(request.method, request.headers['content-type'])
+    input = readBody(body, fields)
+  }
+  return Object.assign(input, pathParams(request))
+}
+
+/** Path parameters join the input; the remainder after `*` is called `path`. */
+export function pathParams(request: FastifyRequest): Record<string, string> {
+  const params = request.params as Record<string, string>
+  if (!('*' in params)) return params
+  const { '*': path, ...others } = params
+  return { ...others, path: path ?? '' }
+}
+
+/** Sends JSON; integers beyond 2^53 keep every digit. */
+export function sendJson(reply: FastifyReply, output: unknown): FastifyReply {
+  reply.header('content-type', 'application/json')
+  return reply.send(output instanceof JsonText ? output.text : stringify(output))
+}
+
+function stringify(output: unknown): string {
+  try {
+    return JSON.stringify(output)
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    return JSON.stringify(output, (_, value) =>
+      typeof value === 'bigint' ? rawJson(value.toString()) : value,
+    )
+  }
+}
+
+/** `JSON.rawJSON` is in Node since 21, and not yet in TypeScript's library. */
+const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }
+

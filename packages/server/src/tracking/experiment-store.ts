@@ -1,0 +1,176 @@
+import type { Experiment } from '@millrace/api/experiments'
+import { alreadyExists, invalid, notFound } from '@millrace/api/errors'
+import type { Selectable } from 'kysely'
+import { compileOnce, type Db, isUniqueViolation } from '../db/dialect.ts'
+import { type ExperimentTable, STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
+
+export type ExperimentRow = Selectable<ExperimentTable>
+
+const ID_MAX_DIGITS = 15
+
+/** An experiment's id as the integer it is stored as; -1 for an integer that no id can be. */
+export function parseExperimentId(experiment_id: string): number {
+  if (!/^[+-]?\d+$/.test(experiment_id.trim())) {
+    throw invalid(
+      `Invalid experiment ID '${experiment_id.slice(0, 200)}'. Experiment ID must be a valid integer.`,
+    )
+  }
+  return experiment_id.trim().length > ID_MAX_DIGITS ? -1 : Number(experiment_id)
+}
+
+const selectById = compileOnce<{ id: number }, ExperimentRow>((db, param) =>
+  db.selectFrom('experiment').selectAll().where('id', '=', param('id')),
+)
+
+/** The experiment of that id, deleted ones included, or a 404. */
+export async function getExperiment(db: Db, experiment_id: string): Promise<ExperimentRow> {
+  const [row] = await selectById(db, { id: parseExperimentId(experiment_id) })
+  if (row === undefined) throw noSuchExperiment(experiment_id)
+  return row
+}
+
+/** 404 in MLflow's words. */
+export function noSuchExperiment(experiment_id: string) {
+  return notFound(`No Experiment with id=${experiment_id} exists`)
+}
+
+/** The experiment of that id, which must not be deleted. */
+export async function getActiveExperiment(db: Db, experiment_id: string): Promise<ExperimentRow> {
+  const row = await getExperiment(db, experiment_id)
+  if (row.stage !== STAGE_ACTIVE) {
+    throw invalid(
+      `The experiment ${experiment_id} must be in the 'active' state. Current state is deleted.`,
+    )
+  }
+  return row
+}
+
+export function findExperimentByName(db: Db, workspace: string, name: string) {
+  return db
+    .selectFrom('experiment')
+    .selectAll()
+    .where('workspace', '=', workspace)
+    .where('name', '=', name)
+    .executeTakeFirst()
+}
+
+/** Inserts an experiment whose artifact location may depend on its id. */
+export async function insertExperiment(
+  db: Db,
+  experiment: { workspace: string; name: string; creation_time: number; id?: number },
+  locate: (id: number) => string,
+): Promise<number> {
+  const { workspace, name, creation_time } = experiment
+  try {
+    const { id } = await db
+      .insertInto('experiment')
+      .values({
+        ...(experiment.id !== undefined && { id: experiment.id }),
+        workspace,
+        name,
+        artifact_location: '',
+        stage: STAGE_ACTIVE,
+        creation_time,
+        last_update_time: creation_time,
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    await db
+      .updateTable('experiment')
+      .set({ artifact_location: locate(id) })
+      .where('id', '=', id)
+      .execute()
+    return id
+  } catch (error) {
+    if (isUniqueViolation(error)) throw alreadyExists(`Experiment(name=${name}) already exists.`)
+    throw error
+  }
+}
+
+export async function updateExperiment(
+  db: Db,
+  id: number,
+  change: Partial<Pick<ExperimentRow, 'name' | 'stage'>>,
+): Promise<void> {
+  try {
+    await db
+      .updateTable('experiment')
+      .set({ ...change, last_update_time: Date.now() })
+      .where('id', '=', id)
+      .execute()
+  } catch (error) {
+    if (isUniqueViolation(error)) {
+      throw alreadyExists(`Experiment(name=${change.name}) already exists.`)
+    }
+    throw error
+  }
+}
+
+/** Moves all runs of an experiment to or from the bin, when the experiment itself goes. */
+export async function updateStageOfRuns(db: Db, experiment: number, stage: number): Promise<void> {
+  await db
+    .updateTable('run')
+    .set({ stage, deleted_time: stage === STAGE_DELETED ? Date.now() : null })
+    .where('experiment', '=', experiment)
+    .where('stage', '!=', stage)
+    .execute()
+}
+
+export async function upsertExperimentTag(
+  db: Db,
+  experiment: number,
+  { key, value }: { key: string; value: string },
+): Promise<void> {
+  await db
+    .insertInto('experiment_tag')
+    .values({ experiment, key, value })
+    .onConflict((conflict) => conflict.columns(['experiment', 'key']).doUpdateSet({ value }))
+    .execute()
+}
+
+/** Deletes a tag and says whether there was one. */
+export async function deleteExperimentTag(db: Db, experiment: number, key: string) {
+  const { numDeletedRows } = await db
+    .deleteFrom('experiment_tag')
+    .where('experiment', '=', experiment)
+    .where('key', '=', key)
+    .executeTakeFirst()
+  return numDeletedRows > 0n
+}
+
+/** Experiments in the order given, with their tags, as they travel. */
+export async function toWireExperiments(db: Db, rows: ExperimentRow[]): Promise<Experiment[]> {
+  const tags = new Map<number, { key: string; value: string }[]>()
+  const ids = rows.map(({ id }) => id)
+  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
+    const found = await db
+      .selectFrom('experiment_tag')
+      .selectAll()
+      .where('experiment', 'in', ids.slice(from, from + IDS_PER_QUERY))
+      .orderBy('experiment')
+      .orderBy('key')
+      .execute()
+    for (const { experiment, key, value } of found) {
+      const ofExperiment = tags.get(experiment)
+      if (ofExperiment) ofExperiment.push({ key, value })
+      else tags.set(experiment, [{ key, value }])
+    }
+  }
+  return rows.map((row) => toWire(row, tags.get(row.id)))
+}
+
+/** SQLite takes at most 32,766 parameters in a statement. */
+const IDS_PER_QUERY = 10_000
+
+function toWire(row: ExperimentRow, tags: Experiment['tags']): Experiment {
+  return {
+    experiment_id: String(row.id),
+    name: row.name,
+    artifact_location: row.artifact_location,
+    lifecycle_stage: row.stage === STAGE_ACTIVE ? 'active' : 'deleted',
+    last_update_time: row.last_update_time,
+    creation_time: row.creation_time,
+    workspace: row.workspace,
+    ...(tags !== undefined && { tags }),
+  }
+}

@@ -1,0 +1,72 @@
+import { compileOnce, type Db } from '../db/dialect.ts'
+import type { Int64 } from '../db/schema.ts'
+import { decodeBlockInto, encodeBlock, encodeOne } from '../metrics/block-codec.ts'
+import { decodeChunk } from '../metrics/chunk-codec.ts'
+import { sortAndDropEquals } from '../metrics/point-order.ts'
+import { type Points, PointsBuilder, selectKeys } from '../metrics/points.ts'
+import type { RunRow } from './run-store.ts'
+
+interface Tail extends Record<string, unknown> {
+  run: number
+  experiment: number
+  n: number
+  data: Uint8Array
+}
+
+const insertTail = compileOnce<Tail, unknown>((db, param) =>
+  db.insertInto('metric_tail').values({
+    run: param('run'),
+    experiment: param('experiment'),
+    folded: 0,
+    n: param('n'),
+    data: param('data'),
+  }),
+)
+
+/** Appends points of a run; nothing else is touched, summaries follow when they are folded. */
+export async function appendPoints(db: Db, run: RunRow, points: Points): Promise<void> {
+  const data = encodeBlock(points)
+  await insertTail(db, { run: run.id, experiment: run.experiment, n: points.n, data })
+}
+
+/** Appends one point of a run. */
+export async function appendPoint(
+  db: Db,
+  run: RunRow,
+  point: { key: number; step: Int64; timestamp: Int64; value: number },
+): Promise<void> {
+  const data = encodeOne(point.key, point.step, point.timestamp, point.value)
+  await insertTail(db, { run: run.id, experiment: run.experiment, n: 1, data })
+}
+
+const selectTail = compileOnce<{ run: number }, { data: Uint8Array }>((db, param) =>
+  db.selectFrom('metric_tail').select('data').where('run', '=', param('run')).orderBy('id'),
+)
+
+const selectChunks = compileOnce<{ run: number; key: number }, { data: Uint8Array }>((db, param) =>
+  db
+    .selectFrom('metric_chunk')
+    .select('data')
+    .where('run', '=', param('run'))
+    .where('last_key', '>=', param('key'))
+    .where('first_key', '<=', param('key')),
+)
+
+/**
+ * All points of one metric of a run by (timestamp, step, value), each once. The tail is read before
+ * the chunks: a point that is sealed in between is then seen twice and drops out, and none is
+ * missed.
+ */
+export async function readSeries(db: Db, run: number, key: number): Promise<Points> {
+  const only = new Set([key])
+  const tail = await selectTail(db, { run })
+  const chunks = await selectChunks(db, { run, key })
+  const builder = new PointsBuilder()
+  for (const { data } of chunks) builder.append(decodeChunk(data, only))
+  if (tail.length > 0) {
+    const unsealed = new PointsBuilder()
+    for (const { data } of tail) decodeBlockInto(unsealed, data)
+    builder.append(selectKeys(unsealed.points(), only))
+  }
+  return sortAndDropEquals(builder.points())
+}

@@ -1,0 +1,122 @@
+import type { Api } from '@millrace/api/api'
+import { invalid, invariant } from '@millrace/api/errors'
+import { HISTORY_BULK_MAX, HISTORY_INTERVAL_MAX, HISTORY_RUNS_MAX } from '@millrace/api/metrics'
+import type { Db } from '../db/dialect.ts'
+import { keyNames } from '../db/key-names.ts'
+import { type Handlers, JsonText } from '../handlers.ts'
+import { intAt, type Points, slicePoints } from '../metrics/points.ts'
+import { samplePoints, type StepRange } from '../metrics/sampling.ts'
+import { formatOffsetToken, parseOffsetToken } from '../search/page-token.ts'
+import { readSeries } from './metric-store.ts'
+import { doubleText } from './run-reading.ts'
+import { findRun, requireRunId } from './run-store.ts'
+
+export const metrics: Handlers<Api['metrics']> = {
+  async getHistory({ db }, input) {
+    const { metric_key, max_results, page_token } = input
+    if (max_results !== undefined && max_results <= 0) throw badMaxResults(max_results)
+    const offset = parseOffsetToken(page_token)
+    const points = await findSeries(db, requireRunId(input), metric_key)
+    const to = max_results === undefined ? points.n : Math.min(points.n, offset + Number(max_results))
+    const page = slicePoints(points, Math.min(offset, points.n), Math.max(to, Math.min(offset, points.n)))
+    const token = to < points.n ? `,"next_page_token":"${formatOffsetToken(to)}"` : ''
+    if (page.n === 0) return new JsonText('{}')
+    return new JsonText(`{"metrics":[${pointTexts(metric_key, page).join(',')}]${token}}`)
+  },
+
+  async getHistoryBulkInterval({ db }, input) {
+    const { run_ids = [], metric_key } = input
+    checkRunCount('GetMetricHistoryBulkInterval', 'run_ids', run_ids.length)
+    const range = readRange(input)
+    const max = Number(input.max_results ?? HISTORY_INTERVAL_MAX)
+    if (max <= 0 || max > HISTORY_INTERVAL_MAX) {
+      throw invalid(`max_results must be between 1 and ${HISTORY_INTERVAL_MAX}.`)
+    }
+    const texts: string[] = []
+    for (const run_id of run_ids) {
+      const points = samplePoints(await findSeries(db, run_id, metric_key), max, range)
+      texts.push(...pointTexts(metric_key, points, run_id))
+    }
+    return new JsonText(texts.length === 0 ? '{}' : `{"metrics":[${texts.join(',')}]}`)
+  },
+
+  async getHistoryBulk({ db }, { run_id: run_ids = [], metric_key, max_results }) {
+    checkRunCount('GetMetricHistoryBulk', 'run_id', run_ids.length)
+    if (metric_key === undefined) {
+      throw invalid('GetMetricHistoryBulk request must specify a metric_key.')
+    }
+    const max = Math.min(Number(max_results ?? HISTORY_BULK_MAX), HISTORY_BULK_MAX)
+    const texts: string[] = []
+    for (const run_id of [...new Set(run_ids)].sort()) {
+      const points = await findSeries(db, run_id, metric_key)
+      const room = Math.max(0, max - texts.length)
+      const page = slicePoints(points, 0, Math.min(points.n, room))
+      texts.push(...pointTexts(metric_key, page, run_id))
+    }
+    return new JsonText(`{"metrics":[${texts.join(',')}]}`)
+  },
+}
+
+const NO_POINTS: Points = {
+  n: 0,
+  keys: new Int32Array(0),
+  steps: new Float64Array(0),
+  timestamps: new Float64Array(0),
+  values: new Float64Array(0),
+}
+
+/** The series of a run; empty when the run or the metric is unknown, as in MLflow 3.17. */
+async function findSeries(db: Db, run_id: string, metric_key: string): Promise<Points> {
+  const run = await findRun(db, run_id)
+  if (run === undefined) return NO_POINTS
+  const key = (await keyNames(db).find(db, [metric_key])).get(metric_key)
+  return key === undefined ? NO_POINTS : readSeries(db, run.id, key)
+}
+
+/** Points as JSON texts; written by hand because objects would cost more than the read. */
+function pointTexts(name: string, points: Points, run_id?: string): string[] {
+  const key = JSON.stringify(name)
+  const suffix = run_id === undefined ? '}' : `,"run_id":${JSON.stringify(run_id)}}`
+  const texts = new Array<string>(points.n)
+  for (let i = 0; i < points.n; i++) {
+    const value = points.values[i]
+    invariant(value !== undefined, 'a point has a value')
+    const text = Number.isNaN(value) ? '"NaN"' : doubleText(value)
+    texts[i] =
+      `{"key":${key},"value":${text},"timestamp":${intAt(points.timestamps, i)},"step":${intAt(points.steps, i)}${suffix}`
+  }
+  return texts
+}
+
+function checkRunCount(request: string, field: string, count: number): void {
+  if (count === 0) throw invalid(`${request} request must specify at least one run_id.`)
+  if (count <= HISTORY_RUNS_MAX) return
+  throw invalid(
+    `${request} request cannot specify more than ${HISTORY_RUNS_MAX} run_ids. Received ${count} run_ids.`,
+  )
+}
+
+function readRange({
+  start_step: start,
+  end_step: end,
+}: {
+  start_step?: number | bigint | undefined
+  end_step?: number | bigint | undefined
+}): StepRange | undefined {
+  if (start === undefined && end === undefined) return undefined
+  if (start === undefined || end === undefined) {
+    throw invalid('If either start step or end step are specified, both must be specified.')
+  }
+  if (start > end) {
+    throw invalid(
+      `end_step must be greater than start_step. Found start_step=${start} and end_step=${end}.`,
+    )
+  }
+  return { start, end }
+}
+
+function badMaxResults(max_results: number | bigint) {
+  return invalid(
+    `Invalid value ${max_results} for parameter 'max_results' supplied. It must be a positive integer.`,
+  )
+}

@@ -1,0 +1,81 @@
+import { compileOnce, type Db } from '../db/dialect.ts'
+import type { Int64 } from '../db/schema.ts'
+import type { RunRow } from './run-store.ts'
+
+/** A point that a run logged for a logged model, perhaps on a dataset. */
+export interface ModelMetric {
+  model_id: string
+  key: string
+  value: number
+  timestamp: Int64
+  step: Int64
+  dataset_name: string | undefined
+  dataset_digest: string | undefined
+}
+
+interface Row extends Record<string, unknown> {
+  model: number
+  key: string
+  ts: Int64
+  step: Int64
+  run_id: string
+  experiment: number
+  value: number
+  is_nan: number
+  dataset_name: string | null
+  dataset_digest: string | null
+}
+
+const selectModel = compileOnce<{ model_id: string }, { id: number; experiment: number }>(
+  (db, param) =>
+    db
+      .selectFrom('logged_model')
+      .select(['id', 'experiment'])
+      .where('model_id', '=', param('model_id')),
+)
+
+const insert = compileOnce<Row, unknown>((db, param) =>
+  db
+    .insertInto('logged_model_metric')
+    .values({
+      model: param('model'),
+      key: param('key'),
+      ts: param('ts'),
+      step: param('step'),
+      run_id: param('run_id'),
+      experiment: param('experiment'),
+      value: param('value'),
+      is_nan: param('is_nan'),
+      dataset_name: param('dataset_name'),
+      dataset_digest: param('dataset_digest'),
+    })
+    .onConflict((conflict) => conflict.doNothing()),
+)
+
+/**
+ * Stores points of logged models; a repeat is dropped, and so is a point of a model that does not
+ * exist here: the run keeps it all the same, as with MLflow, whose client may name foreign models.
+ */
+export async function insertModelMetrics(
+  db: Db,
+  run: RunRow,
+  metrics: readonly ModelMetric[],
+): Promise<void> {
+  for (const metric of metrics) {
+    const [model] = await selectModel(db, { model_id: metric.model_id })
+    if (model === undefined) continue
+    const isNan = Number.isNaN(metric.value)
+    await insert(db, {
+      model: model.id,
+      key: metric.key,
+      ts: metric.timestamp,
+      step: metric.step,
+      run_id: run.uuid,
+      experiment: model.experiment,
+      value: isNan ? 0 : metric.value,
+      is_nan: isNan ? 1 : 0,
+      dataset_name: metric.dataset_name ?? null,
+      dataset_digest: metric.dataset_digest ?? null,
+    })
+  }
+}

@@ -1,0 +1,16 @@
+import type { Db } from '../db/dialect.ts'
+import { buildRunJson } from './run-reading.ts'
+import type { RunRow } from './run-store.ts'
+
+/**
+ * Keeps an ended run, whose metrics are folded, as one JSON text, so that a page of a thousand runs
+ * is a thousand rows. Whatever writes to the run later deletes the text (`beforeWrite`).
+ */
+export async function documentRun(db: Db, row: RunRow): Promise<void> {
+  const data = await buildRunJson(db, row)
+  await db
+    .insertInto('run_doc')
+    .values({ run: row.id, data })
+    .onConflict((conflict) => conflict.column('run').doUpdateSet({ data }))
+    .execute()
+}

@@ -1,0 +1,267 @@
+import { randomUUID } from 'node:crypto'
+import type { Api } from '@millrace/api/api'
+import { invalid, notFound } from '@millrace/api/errors'
+import { STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
+import { type Handlers, JsonText, prepared } from '../handlers.ts'
+import { getActiveExperiment } from './experiment-store.ts'
+import {
+  checkKey,
+  checkLength,
+  checkRunId,
+  clampInfinity,
+  KEY_LENGTH_MAX,
+  limitLength,
+  PARAM_VALUE_LENGTH_MAX,
+  pythonText,
+  TAG_VALUE_LENGTH_MAX,
+} from './limits.ts'
+import {
+  checkBatchLimits,
+  checkMetricKey,
+  checkTimestamp,
+  readMetrics,
+  storeMetric,
+  storeMetrics,
+} from './log-batch.ts'
+import { checkDatasets } from './dataset-limits.ts'
+import { checkModelJson } from './model-history.ts'
+import { insertModelMetrics } from './model-metric-store.ts'
+import { randomRunName } from './random-run-name.ts'
+import { insertDatasets, insertModelLinks } from './run-input-store.ts'
+import { newRun, readRunJson } from './run-reading.ts'
+import {
+  deleteTag,
+  findTag,
+  getRun,
+  getRunToWrite,
+  beforeWrite,
+  insertParams,
+  insertRun,
+  requireRunId,
+  RUN_NAME_TAG,
+  statusNumber,
+  toWireInfo,
+  updateRun,
+  updateRunStage,
+  upsertTags,
+} from './run-store.ts'
+import { searchRuns } from './search-runs.ts'
+
+const MODEL_HISTORY_TAG = 'mlflow.log-model.history'
+
+export const runs: Handlers<Api['runs']> = {
+  async create({ db, settings }, input) {
+    const experiment = await getActiveExperiment(db, input.experiment_id)
+    const tags = (input.tags ?? []).map((tag, i) => checkTag(tag, settings, `tags[${i}].`))
+    const name = chooseName(input.run_name, tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value)
+    const uuid = randomUUID().replaceAll('-', '')
+    const run = await insertRun(db, {
+      experiment: experiment.id,
+      uuid,
+      name,
+      user_id: input.user_id ?? '',
+      status: statusNumber('RUNNING'),
+      start_time: input.start_time ?? 0,
+      artifact_uri: `${experiment.artifact_location.replace(/\/$/, '')}/${uuid}/artifacts`,
+    })
+    const byKey = new Map(tags.map(({ key, value }) => [key, value]))
+    byKey.set(RUN_NAME_TAG, name)
+    const stored = [...byKey].map(([key, value]) => ({ key, value }))
+    await upsertTags(db, run, stored)
+    return { run: newRun(run, stored) }
+  },
+
+  async update({ db }, input) {
+    const run = await getRunToWrite(db, requireRunId(input))
+    const { status, end_time, run_name } = input
+    const change = {
+      ...(status !== undefined && { status: statusNumber(status) }),
+      ...(end_time !== undefined && { end_time }),
+      ...(run_name && { name: run_name }),
+    }
+    await updateRun(db, run.id, change)
+    if (run_name) await upsertTags(db, run, [{ key: RUN_NAME_TAG, value: run_name }])
+    await beforeWrite(db, { ...run, ...change })
+    return { run_info: toWireInfo({ ...run, ...change }) }
+  },
+
+  async get({ db, fold }, input) {
+    const run = await getRun(db, requireRunId(input))
+    await fold([run.id])
+    return new JsonText(`{"run":${await readRunJson(db, run)}}`)
+  },
+
+  async delete({ db }, { run_id }) {
+    const run = await getRun(db, run_id)
+    await beforeWrite(db, run)
+    await updateRunStage(db, run.id, STAGE_DELETED)
+    return {}
+  },
+
+  async restore({ db }, { run_id }) {
+    const run = await getRun(db, run_id)
+    await beforeWrite(db, run)
+    await updateRunStage(db, run.id, STAGE_ACTIVE)
+    return {}
+  },
+
+  search: searchRuns,
+
+  async logMetric({ db }, input) {
+    const run_id = requireRunId(input)
+    const { key, timestamp, step = 0, model_id, dataset_name, dataset_digest } = input
+    checkMetricKey(key, 'name')
+    checkTimestamp(timestamp, key, input.value, 'timestamp')
+    const value = clampInfinity(input.value)
+    const run = await getRunToWrite(db, run_id)
+    await storeMetric(db, run, { key, value, timestamp, step })
+    if (model_id) {
+      const point = { model_id, key, value, timestamp, step, dataset_name, dataset_digest }
+      await insertModelMetrics(db, run, [point])
+    }
+    return {}
+  },
+
+  async logParameter({ db, settings }, input) {
+    const param = checkParam(input, settings, '')
+    const run = await getRunToWrite(db, requireRunId(input))
+    const [change] = await insertParams(db, run, [param])
+    if (change !== undefined) {
+      throw invalid(
+        `Changing param values is not allowed. Param with key='${param.key}' was already logged with value='${change.old_value}' for run ID='${run.uuid}'. Attempted logging new value '${change.new_value}'.`,
+      )
+    }
+    return {}
+  },
+
+  logBatch: prepared(
+    ({ run_id, metrics = [], params = [], tags = [] }) => {
+      checkRunId(run_id)
+      checkBatchLimits({ metrics: metrics.length, params: params.length, tags: tags.length })
+      return { run_id, metrics: readMetrics(metrics), params, tags }
+    },
+    async ({ db, settings }, batch) => {
+      const params = batch.params.map((param, i) => checkParam(param, settings, `params[${i}].`))
+      const tags = batch.tags.map((tag, i) => checkTag(tag, settings, `tags[${i}].`))
+      checkNoRepeats(params.map(({ key }) => key))
+      const run = await getRunToWrite(db, batch.run_id)
+      if (params.length > 0) {
+        const changes = await insertParams(db, run, params)
+        if (changes.length > 0) throw changedParams(run.uuid, changes)
+      }
+      await storeMetrics(db, run, batch.metrics)
+      if (tags.length > 0) {
+        await upsertTags(db, run, tags)
+        const name = tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value
+        if (name) await updateRun(db, run.id, { name })
+      }
+      return {}
+    },
+  ),
+
+  async setTag({ db, settings }, input) {
+    const tag = checkTag(input, settings, '')
+    const run = await getRunToWrite(db, requireRunId(input))
+    if (tag.key !== RUN_NAME_TAG) await upsertTags(db, run, [tag])
+    else if (tag.value !== '') {
+      await upsertTags(db, run, [tag])
+      await updateRun(db, run.id, { name: tag.value })
+    }
+    return {}
+  },
+
+  async deleteTag({ db }, { run_id, key }) {
+    const run = await getRunToWrite(db, run_id)
+    if (!(await deleteTag(db, run.id, key))) {
+      throw notFound(`No tag with name: ${key} in run with id ${run_id}`)
+    }
+    return {}
+  },
+
+  async logModel({ db, settings }, { run_id, model_json }) {
+    const model = checkModelJson(model_json)
+    const run = await getRunToWrite(db, run_id)
+    const history = JSON.parse((await findTag(db, run.id, MODEL_HISTORY_TAG)) ?? '[]') as unknown[]
+    const value = JSON.stringify([...history, model])
+    await upsertTags(db, run, [checkTag({ key: MODEL_HISTORY_TAG, value }, settings, '')])
+    return {}
+  },
+
+  async logInputs({ db }, { run_id, datasets = [], models = [] }) {
+    checkRunId(run_id)
+    checkDatasets(datasets)
+    const run = await getRunToWrite(db, run_id)
+    await insertDatasets(db, run, datasets)
+    await insertModelLinks(db, run.id, 'input', models)
+    return {}
+  },
+
+  async logOutputs({ db }, { run_id, models = [] }) {
+    const run = await getRunToWrite(db, run_id)
+    await insertModelLinks(db, run.id, 'output', models)
+    return {}
+  },
+}
+
+interface Truncation {
+  truncatesLongValues: boolean
+}
+
+/** A tag whose key is legal and whose value fits; `path` is put before the names in messages. */
+function checkTag(
+  { key, value = '' }: { key: string; value?: string | undefined },
+  { truncatesLongValues }: Truncation,
+  path: string,
+) {
+  checkKey(key, `${path}key`)
+  checkLength(`${path}key`, KEY_LENGTH_MAX, key)
+  const fitting = limitLength(`${path}value`, TAG_VALUE_LENGTH_MAX, value, truncatesLongValues)
+  return { key, value: fitting }
+}
+
+function checkParam(
+  { key, value = '' }: { key: string; value?: string | undefined },
+  { truncatesLongValues }: Truncation,
+  path: string,
+) {
+  checkKey(key, `${path}key`)
+  checkLength('Param key', KEY_LENGTH_MAX, key)
+  const fitting = limitLength('Param value', PARAM_VALUE_LENGTH_MAX, value, truncatesLongValues)
+  return { key, value: fitting }
+}
+
+function checkNoRepeats(keys: string[]): void {
+  const seen = new Set<string>()
+  const repeated: string[] = []
+  for (const key of keys) {
+    if (seen.has(key)) repeated.push(pythonText(key))
+    seen.add(key)
+  }
+  if (repeated.length === 0) return
+  throw invalid(
+    `Duplicate parameter keys have been submitted: [${repeated.join(', ')}]. Please ensure the request contains only one param value per param key.`,
+  )
+}
+
+function changedParams(
+  run_id: string,
+  changes: { key: string; old_value: string; new_value: string }[],
+) {
+  const shown = changes.map(
+    ({ key, old_value, new_value }) =>
+      `{'key': ${pythonText(key)}, 'old_value': ${pythonText(old_value)}, 'new_value': ${pythonText(new_value)}}`,
+  )
+  return invalid(
+    `Changing param values is not allowed. Params were already logged='[${shown.join(', ')}]' for run ID='${run_id}'.`,
+  )
+}
+
+/** A run's name from its two sources, which must agree, or a random one. */
+function chooseName(run_name: string | undefined, tag: string | undefined): string {
+  if (run_name && tag && run_name !== tag) {
+    throw invalid(
+      `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${run_name}', mlflow.runName='${tag}').`,
+    )
+  }
+  return run_name || tag || randomRunName()
+}

@@ -1,0 +1,57 @@
+import type { Api } from '@millrace/api/api'
+import { invalid } from '@millrace/api/errors'
+import { RUNS_PAGE_MAX } from '@millrace/api/runs'
+import type { z } from 'zod'
+import { visibleExperiments } from '../auth/visibility.ts'
+import type { Db } from '../db/dialect.ts'
+import { JsonText, type RequestContext } from '../handlers.ts'
+import { searchRunsQuery } from '../search/search-runs-query.ts'
+import { parseExperimentId } from './experiment-store.ts'
+import { readRunJson } from './run-reading.ts'
+
+const PAGE_DEFAULT = 1000
+
+/** `runs/search`: a page of runs, each as the JSON text that is kept of it. */
+export async function searchRuns(
+  { db, caller, fold }: RequestContext,
+  input: z.output<Api['runs']['search']['input']>,
+): Promise<JsonText> {
+  const maxResults = Number(input.max_results ?? PAGE_DEFAULT)
+  if (maxResults < 1 || maxResults > RUNS_PAGE_MAX) {
+    throw invalid(
+      `Invalid value ${maxResults} for parameter 'max_results' supplied. It must be a positive integer no larger than ${RUNS_PAGE_MAX}.`,
+    )
+  }
+  const experiments = (input.experiment_ids ?? []).map(parseExperimentId)
+  await fold(await listUnfolded(db, experiments))
+
+  const { runs, nextPageToken } = await searchRunsQuery(db, {
+    experiments,
+    visibility: visibleExperiments(caller),
+    workspace: caller.workspace,
+    filter: input.filter,
+    orderBy: input.order_by,
+    viewType: input.run_view_type ?? 'ACTIVE_ONLY',
+    maxResults,
+    pageToken: input.page_token,
+  })
+  const texts: string[] = []
+  for (const run of runs) texts.push(await readRunJson(db, run))
+  const token =
+    nextPageToken === undefined ? '' : `"next_page_token":${JSON.stringify(nextPageToken)}`
+  const list = texts.length === 0 ? '' : `"runs":[${texts.join(',')}]`
+  return new JsonText(`{${[list, token].filter(Boolean).join(',')}}`)
+}
+
+/** Runs of some experiments whose latest metrics are not summarised yet. */
+async function listUnfolded(db: Db, experiments: number[]): Promise<number[]> {
+  if (experiments.length === 0) return []
+  const rows = await db
+    .selectFrom('metric_tail')
+    .select('run')
+    .distinct()
+    .where('experiment', 'in', experiments)
+    .where('folded', '=', 0)
+    .execute()
+  return rows.map(({ run }) => run)
+}
