@@ -8,7 +8,7 @@ import { type Points, PointsBuilder } from './points.ts'
 
 function withChecksum(format: number, body: readonly number[]): Uint8Array {
   const bytes = Uint8Array.of(format, 0, 0, 0, 0, ...body)
-  new DataView(bytes.buffer).setUint32(1, crc32(Uint8Array.from(body)), true)
+  new DataView(bytes.buffer).setUint32(1, crc32(bytes), true)
   return bytes
 }
 
@@ -54,7 +54,7 @@ describe('a block', () => {
 
   test('has the bytes docs/metric-format.md shows', () => {
     expect(Buffer.from(encodeOne(7, 3, 1000, 0.5)).toString('hex')).toBe(
-      '015efa193a40010e06d00f0000003f',
+      '01274abbb740010e06d00f0000003f',
     )
   })
 
@@ -143,6 +143,9 @@ describe('a damaged block', () => {
           const points = decodeBlock(withChecksum(1, bytes))
           expect(points.n).toBeLessThanOrEqual(POINTS_MAX)
           expect(pointsOf(rowsOf(points))).toEqual(points)
+          const builder = new PointsBuilder()
+          decodeBlockInto(builder, withChecksum(1, bytes))
+          expect(builder.points()).toEqual(points)
         } catch (error) {
           expect(error).toBeInstanceOf(CorruptPointsError)
         }

@@ -5,17 +5,19 @@ import {
   type Cursor,
   ENVELOPE_BYTES,
   expectEnd,
-  fitsDifferences,
-  isLinear,
+  expectKey,
+  expectSmall,
   openEnvelope,
   POINTS_MAX,
   readBytes,
   readCount,
   readDifferences,
+  readFloat,
   readLinear,
   readVarint,
   readWide,
   sealEnvelope,
+  unzigzag,
   writeBytes,
   writeDifferences,
   writeFloat,
@@ -52,12 +54,14 @@ export function encodeBlock(points: Points): Uint8Array {
   if (scratch.length < bytesMax(n)) scratch = new Uint8Array(bytesMax(n))
   const cursor: Cursor = { bytes: scratch, at: ENVELOPE_BYTES + 1 }
   writeVarint(cursor, n)
-  const keyMode = writeInts(cursor, keys)
+  const keyMode = writeInts(cursor, new Float64Array(keys))
   const stepMode = writeInts(cursor, points.steps)
   const timestampMode = writeInts(cursor, points.timestamps)
   const valueMode = writeValues(cursor, values)
   scratch[ENVELOPE_BYTES] = keyMode | (stepMode << 2) | (timestampMode << 4) | (valueMode << 6)
-  return sealed(cursor)
+  const bytes = scratch.slice(0, cursor.at)
+  sealEnvelope(bytes, BLOCK)
+  return bytes
 }
 
 function encodePieces(points: Points): Uint8Array[] {
@@ -66,12 +70,6 @@ function encodePieces(points: Points): Uint8Array[] {
     pieces.push(encodeBlock(slicePoints(points, from, Math.min(points.n, from + POINTS_MAX))))
   }
   return pieces
-}
-
-function sealed(cursor: Cursor): Uint8Array {
-  const bytes = cursor.bytes.slice(0, cursor.at)
-  sealEnvelope(bytes, BLOCK)
-  return bytes
 }
 
 /**
@@ -92,24 +90,28 @@ export function encodeOne(key: number, step: Int64, timestamp: Int64, value: num
   writeVarint(cursor, zigzag(step))
   writeVarint(cursor, zigzag(timestamp))
   writeFloat(cursor, value, size)
-  return sealed(cursor)
+  // A loop copies so few bytes in a third of the time `slice` takes.
+  const bytes = new Uint8Array(cursor.at)
+  for (let i = ENVELOPE_BYTES; i < bytes.length; i++) bytes[i] = scratch[i] as number
+  sealEnvelope(bytes, BLOCK)
+  return bytes
 }
 
 function isSmall(value: Int64): value is number {
   return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 2 ** 50
 }
 
-function writeInts(cursor: Cursor, column: Ints | Int32Array): number {
-  if (!(column instanceof Int32Array) && !fitsDifferences(column)) {
-    writeWide(cursor, column)
-    return WIDE
+function writeInts(cursor: Cursor, column: Ints): number {
+  const start = cursor.at
+  if (column instanceof Float64Array) {
+    if (writeLinear(cursor, column)) return LINEAR
+    if (writeDifferences(cursor, column, { from: 0, to: column.length, origin: 0 })) {
+      return DIFFERENCES
+    }
   }
-  if (isLinear(column)) {
-    writeLinear(cursor, column)
-    return LINEAR
-  }
-  writeDifferences(cursor, column, { from: 0, to: column.length, origin: 0 })
-  return DIFFERENCES
+  cursor.at = start
+  writeWide(cursor, column)
+  return WIDE
 }
 
 function writeValues(cursor: Cursor, values: Float64Array): number {
@@ -162,7 +164,7 @@ function listParts(block: Uint8Array): Uint8Array[] {
 
 /** The points of a block, in the order they came. Throws `CorruptPointsError`. */
 export function decodeBlock(bytes: Uint8Array): Points {
-  if (bytes[0] !== JOINED) return decodePart(bytes)
+  if (bytes[0] !== JOINED) return readColumns(openEnvelope(bytes, BLOCK))
   const builder = new PointsBuilder()
   decodeBlockInto(builder, bytes)
   return builder.points()
@@ -173,15 +175,34 @@ export function decodeBlock(bytes: Uint8Array): Points {
  * `CorruptPointsError`.
  */
 export function decodeBlockInto(builder: PointsBuilder, bytes: Uint8Array): void {
-  for (const part of listParts(bytes)) builder.append(decodePart(part))
+  for (const part of listParts(bytes)) {
+    const cursor = openEnvelope(part, BLOCK)
+    if (isOne(cursor)) readOne(cursor, builder)
+    else builder.append(readColumns(cursor))
+  }
 }
 
-function decodePart(bytes: Uint8Array): Points {
-  const cursor = openEnvelope(bytes, BLOCK)
-  const modes = bytes[cursor.at++] ?? 0
+/** Whether the body is what `encodeOne` writes of small integers. */
+function isOne({ bytes, at }: Cursor): boolean {
+  return bytes[at + 1] === 1 && (bytes[at] === FLOAT32 << 6 || bytes[at] === FLOAT64 << 6)
+}
+
+/** Columns for each single point would cost ten times as much. */
+function readOne(cursor: Cursor, builder: PointsBuilder): void {
+  const size = cursor.bytes[cursor.at] === FLOAT32 << 6 ? 4 : 8
+  cursor.at += 2
+  const key = expectKey(unzigzag(readVarint(cursor)))
+  const step = expectSmall(unzigzag(readVarint(cursor)))
+  const timestamp = expectSmall(unzigzag(readVarint(cursor)))
+  const value = readFloat(cursor, size)
+  expectEnd(cursor)
+  builder.add(key, step, timestamp, value)
+}
+
+function readColumns(cursor: Cursor): Points {
+  const modes = cursor.bytes[cursor.at++] ?? 0
   const n = readCount(cursor)
-  const keys = new Int32Array(n)
-  readInts32(cursor, keys, modes & 3)
+  const keys = readKeys(cursor, n, modes & 3)
   const steps = readInts(cursor, n, (modes >> 2) & 3)
   const timestamps = readInts(cursor, n, (modes >> 4) & 3)
   const values = readValues(cursor, n, modes >> 6)
@@ -189,11 +210,14 @@ function decodePart(bytes: Uint8Array): Points {
   return { n, keys, steps, timestamps, values }
 }
 
-function readInts32(cursor: Cursor, column: Int32Array, mode: number): void {
-  if (mode === LINEAR) readLinear(cursor, column)
-  else if (mode === DIFFERENCES) {
-    readDifferences(cursor, column, { from: 0, to: column.length, origin: 0 })
-  } else throw new CorruptPointsError(`Unknown mode ${mode} of a metric column`)
+function readKeys(cursor: Cursor, n: number, mode: number): Int32Array {
+  const column = readInts(cursor, n, mode)
+  if (column instanceof BigInt64Array) throw new CorruptPointsError('Metric keys of 64 bits')
+  const keys = new Int32Array(n)
+  for (let i = 0; i < n; i++) {
+    keys[i] = expectKey(column[i] as number)
+  }
+  return keys
 }
 
 function readInts(cursor: Cursor, n: number, mode: number): Ints {
@@ -207,9 +231,7 @@ function readInts(cursor: Cursor, n: number, mode: number): Ints {
 
 function readValues(cursor: Cursor, n: number, mode: number): Float64Array {
   if (mode === CONSTANT) {
-    const once = new Float64Array(1)
-    readBytes(cursor, once)
-    return new Float64Array(n).fill(once[0] as number)
+    return new Float64Array(n).fill(readFloat(cursor, 8))
   }
   if (mode === FLOAT32) {
     const narrow = new Float32Array(n)

@@ -14,7 +14,7 @@ function chunkOf(body: readonly number[], length = body.length): Uint8Array {
   const frame = zstdCompressSync(Uint8Array.from(body))
   const payload = Uint8Array.of((length % 128) | 128, length >> 7, ...frame)
   const bytes = Uint8Array.of(3, 0, 0, 0, 0, ...payload)
-  new DataView(bytes.buffer).setUint32(1, crc32(payload), true)
+  new DataView(bytes.buffer).setUint32(1, crc32(bytes), true)
   return bytes
 }
 
@@ -50,9 +50,8 @@ describe('a chunk', () => {
     const body = '1502020e0102010604d00f010000000000803f3f'
     const frame = `28b52ffd2014a10000${body}`
     const payload = Buffer.from(`14${frame}`, 'hex')
-    const bytes = Buffer.alloc(5 + payload.length, 3)
-    bytes.writeUInt32LE(crc32(payload), 1)
-    payload.copy(bytes, 5)
+    const bytes = Buffer.concat([Buffer.from([3, 0, 0, 0, 0]), payload])
+    bytes.writeUInt32LE(crc32(bytes), 1)
 
     expect(rowsOf(decodeChunk(bytes))).toEqual([
       [7, 3n, 1000n, 0.5],

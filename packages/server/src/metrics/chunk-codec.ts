@@ -7,7 +7,7 @@ import {
   type Cursor,
   ENVELOPE_BYTES,
   expectEnd,
-  fitsDifferences,
+  expectKey,
   openEnvelope,
   POINTS_MAX,
   readCount,
@@ -133,16 +133,21 @@ function writeSeries(cursor: Cursor, series: Series[]): void {
 }
 
 function writeInts(cursor: Cursor, column: Ints, series: Series[]): number {
-  if (!fitsDifferences(column)) {
-    writeWide(cursor, column)
-    return WIDE
-  }
+  const start = cursor.at
+  if (column instanceof Float64Array && writeSeriesInts(cursor, column, series)) return DIFFERENCES
+  cursor.at = start
+  writeWide(cursor, column)
+  return WIDE
+}
+
+/** Each series begins where the one before began: a run's series share their steps and times. */
+function writeSeriesInts(cursor: Cursor, column: Float64Array, series: Series[]): boolean {
   let origin = 0
   for (const { from, to } of series) {
-    writeDifferences(cursor, column, { from, to, origin })
+    if (!writeDifferences(cursor, column, { from, to, origin })) return false
     origin = column[from] as number
   }
-  return DIFFERENCES
+  return true
 }
 
 /** Bytes of the same significance together: signs and exponents hardly change and compress. */
@@ -213,7 +218,7 @@ function readSeries(cursor: Cursor, n: number): Series[] {
   let key = 0
   let from = 0
   while (series.length < count && from < n) {
-    key += unzigzag(readVarint(cursor))
+    key = expectKey(key + unzigzag(readVarint(cursor)))
     const to = from + readCount(cursor)
     series.push({ key, from, to })
     from = to

@@ -28,10 +28,10 @@ export const ENVELOPE_BYTES = 5
 // Columns are copied to and from memory whole.
 invariant(endianness() === 'LE', 'the metric format is little-endian and so must the machine be')
 
-/** Writes the envelope of a body that stands at `ENVELOPE_BYTES`. */
+/** Writes the envelope of a body that stands at `ENVELOPE_BYTES`, after zeros. */
 export function sealEnvelope(bytes: Uint8Array, format: number): void {
-  const sum = crc32(bytes.subarray(ENVELOPE_BYTES))
   bytes[0] = format
+  const sum = crc32(bytes)
   bytes[1] = sum
   bytes[2] = sum >>> 8
   bytes[3] = sum >>> 16
@@ -43,14 +43,21 @@ export function openEnvelope(bytes: Uint8Array, format: number): Cursor {
   if (bytes[0] !== format) {
     throw new CorruptPointsError(`Metric format ${bytes[0]} where ${format} was expected`)
   }
-  const stored = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  if (
-    bytes.length < ENVELOPE_BYTES ||
-    stored.getUint32(1, true) !== crc32(bytes.subarray(ENVELOPE_BYTES))
-  ) {
+  const stored = readUint32(bytes, 1)
+  if (stored !== crc32(bytes.subarray(ENVELOPE_BYTES), headSums[format])) {
     throw new CorruptPointsError(`Checksum mismatch in ${bytes.length} bytes of metric points`)
   }
   return { bytes, at: ENVELOPE_BYTES }
+}
+
+/** Checksums of the envelopes of formats 0 to 3 with zeros for a checksum. */
+const headSums = [0, 1, 2, 3].map((format) => crc32(Uint8Array.of(format, 0, 0, 0, 0)))
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  if (at + 4 > bytes.length) throw new CorruptPointsError('Metric points are cut')
+  let value = 0
+  for (let i = 3; i >= 0; i--) value = (value << 8) | (bytes[at + i] as number)
+  return value >>> 0
 }
 
 export function expectEnd(cursor: Cursor): void {
@@ -63,8 +70,9 @@ export function expectEnd(cursor: Cursor): void {
 export function writeVarint(cursor: Cursor, value: number): void {
   const { bytes } = cursor
   let rest = value
+  // The bit operators see the low 32 bits of any integer, and are much faster than a remainder.
   while (rest >= 128) {
-    const low = rest % 128
+    const low = rest & 127
     bytes[cursor.at++] = low | 128
     rest = (rest - low) / 128
   }
@@ -107,30 +115,23 @@ export function readCount(cursor: Cursor): number {
  */
 const DIFFERENCES_MAX = 2 ** 50
 
-/** Whether `writeDifferences` can hold the column. */
-export function fitsDifferences(column: Ints): column is Float64Array {
-  if (!(column instanceof Float64Array)) return false
-  for (let i = 0; i < column.length; i++) {
-    if (Math.abs(column[i] as number) > DIFFERENCES_MAX) return false
-  }
-  return true
-}
-
 /**
  * Writes values `from` to `to` as the first one's distance to `origin`, the first difference, then
- * differences of differences: one byte a point for anything that runs at an even pace.
+ * differences of differences: one byte a point for anything that runs at an even pace. Returns
+ * whether they could be written so.
  */
 export function writeDifferences(
   cursor: Cursor,
-  column: Float64Array | Int32Array,
+  column: Float64Array,
   { from, to, origin }: Segment,
-): void {
+): boolean {
   const { bytes } = cursor
   let at = cursor.at
   let previous = origin
   let pace = 0
   for (let i = from; i < to; i++) {
     const value = column[i] as number
+    if (value > DIFFERENCES_MAX || value < -DIFFERENCES_MAX) return false
     const difference = value - previous
     const change = difference - pace
     previous = value
@@ -144,6 +145,7 @@ export function writeDifferences(
     }
   }
   cursor.at = at
+  return true
 }
 
 /** Points `from` to `to` of a column, the first one stored as its distance to `origin`. */
@@ -156,11 +158,10 @@ export interface Segment {
 /** Reads what `writeDifferences` wrote into the same places of `column`. */
 export function readDifferences(
   cursor: Cursor,
-  column: Float64Array | Int32Array,
+  column: Float64Array,
   { from, to, origin }: Segment,
 ): void {
   const { bytes } = cursor
-  if (to - from > bytes.length - cursor.at) throw new CorruptPointsError('Metric points are cut')
   let at = cursor.at
   let value = origin
   let pace = 0
@@ -180,39 +181,51 @@ export function readDifferences(
     value += difference
     pace = i === from ? 0 : difference
     column[i] = value
-    const size = Math.abs(value)
-    if (size > greatest) greatest = size
+    greatest = Math.max(greatest, Math.abs(value))
   }
   cursor.at = at
-  expectSize(column, greatest)
+  expectSmall(greatest)
 }
 
-function expectSize(column: Float64Array | Int32Array, greatest: number): void {
-  const limit = column instanceof Int32Array ? 2 ** 31 - 1 : DIFFERENCES_MAX
-  if (greatest > limit) throw new CorruptPointsError(`A metric column with ${greatest} in it`)
-}
-
-/** Whether all differences are the same, as those of a batch that logs one step are. */
-export function isLinear(column: Float64Array | Int32Array): boolean {
-  const pace = (column[1] as number) - (column[0] as number)
-  for (let i = 2; i < column.length; i++) {
-    if ((column[i] as number) - (column[i - 1] as number) !== pace) return false
+/** The value, if it is one that `writeDifferences` or `writeLinear` wrote. */
+export function expectSmall(value: number): number {
+  if (Math.abs(value) > DIFFERENCES_MAX) {
+    throw new CorruptPointsError(`${value} in a metric column of small integers`)
   }
+  return value
+}
+
+/** The value, if it can be the id of a metric's name. */
+export function expectKey(value: number): number {
+  if (value !== (value | 0)) throw new CorruptPointsError(`A metric key ${value}`)
+  return value
+}
+
+/**
+ * Writes a column whose differences are all the same, as those of a batch that logs one step are:
+ * its first value and, of two values or more, the difference. Returns whether it was one.
+ */
+export function writeLinear(cursor: Cursor, column: Float64Array): boolean {
+  const { length } = column
+  const first = column[0] as number
+  const pace = length > 1 ? (column[1] as number) - first : 0
+  const last = first + (length - 1) * pace
+  if (Math.max(Math.abs(first), Math.abs(last)) > DIFFERENCES_MAX) return false
+  for (let i = 2, expected = first + pace; i < length; i++) {
+    expected += pace
+    if (column[i] !== expected) return false
+  }
+  writeVarint(cursor, zigzag(first))
+  if (length > 1) writeVarint(cursor, zigzag(pace))
   return true
 }
 
-/** Writes a linear column: its first value and, of two values or more, the difference. */
-export function writeLinear(cursor: Cursor, column: Float64Array | Int32Array): void {
-  const first = column[0] as number
-  writeVarint(cursor, zigzag(first))
-  if (column.length > 1) writeVarint(cursor, zigzag((column[1] as number) - first))
-}
-
-export function readLinear(cursor: Cursor, column: Float64Array | Int32Array): void {
+export function readLinear(cursor: Cursor, column: Float64Array): void {
   const last = column.length - 1
   const first = unzigzag(readVarint(cursor))
   const pace = last > 0 ? unzigzag(readVarint(cursor)) : 0
-  expectSize(column, Math.max(Math.abs(first), Math.abs(first + last * pace)))
+  expectSmall(first)
+  expectSmall(first + last * pace)
   for (let i = 0; i <= last; i++) column[i] = first + i * pace
 }
 
@@ -253,9 +266,17 @@ export function areFloat32(values: Float64Array): boolean {
 const floats = new DataView(new ArrayBuffer(8))
 const floatBytes = new Uint8Array(floats.buffer)
 
-/** One value in four bytes where they hold it exactly, else in eight. */
+/** Writes one value in as many bytes. */
 export function writeFloat(cursor: Cursor, value: number, size: 4 | 8): void {
   if (size === 4) floats.setFloat32(0, value, true)
   else floats.setFloat64(0, value, true)
   for (let i = 0; i < size; i++) cursor.bytes[cursor.at++] = floatBytes[i] as number
+}
+
+export function readFloat(cursor: Cursor, size: 4 | 8): number {
+  const { bytes, at } = cursor
+  if (at + size > bytes.length) throw new CorruptPointsError('Metric points are cut')
+  for (let i = 0; i < size; i++) floatBytes[i] = bytes[at + i] as number
+  cursor.at = at + size
+  return size === 4 ? floats.getFloat32(0, true) : floats.getFloat64(0, true)
 }
