@@ -1,7 +1,10 @@
 import { artifactStreams, artifacts } from './artifacts.ts'
 import type { Group, StreamGroup } from './endpoint.ts'
 import { experiments } from './experiments.ts'
+import { loggedModels } from './logged-models.ts'
 import { metrics } from './metrics.ts'
+import { modelVersions } from './model-versions.ts'
+import { registeredModels } from './registered-models.ts'
 import { runs } from './runs.ts'
 import { service } from './service.ts'
 
@@ -12,6 +15,9 @@ export const api = {
   runs,
   metrics,
   artifacts,
+  loggedModels,
+  registeredModels,
+  modelVersions,
 } satisfies Record<string, Group>
 export type Api = typeof api
 
