@@ -1,5 +1,7 @@
 import { resolve } from 'node:path'
+import { parseLocation } from '@millrace/artifacts/location'
 import type { Synchronous } from './db/sqlite-dialect.ts'
+import { SERVER_OPTIONS, type ServerOption } from './server-options.ts'
 
 /** Plain settings that handlers read, also on the writer's thread. */
 export interface Settings {
@@ -12,6 +14,10 @@ export interface Settings {
   truncatesLongValues: boolean
   /** Path in front of every URL, such as `/mlflow`; empty for none. */
   staticPrefix: string
+  /** Whether clients may have the artifacts of an experiment in a directory of their own choice. */
+  allowsLocalLocations: boolean
+  /** Absolute local directories that the server itself may read artifacts from. */
+  localArtifactRoots: readonly string[]
   /** URL schemes with a host that an experiment's `artifact_location` may name. */
   allowedArtifactSchemes: readonly string[]
 }
@@ -28,6 +34,158 @@ export interface ServerConfig {
   exposesPrometheus: boolean
   /** Directory of the built pages; undefined serves the API alone. */
   uiDirectory: string | undefined
+}
+
+/** Values of `SERVER_OPTIONS` by name; undefined where nothing was given. */
+export type OptionValues = Readonly<Record<string, string | boolean | undefined>>
+
+/** Every problem of the settings at once, one a line. */
+export class ConfigError extends Error {
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+  }
+}
+
+/**
+ * Settings from flags, then the environment, then the defaults.
+ *
+ * @throws ConfigError naming every setting that is wrong, with its value
+ */
+export function readConfig(
+  flags: OptionValues,
+  env: Readonly<Record<string, string | undefined>>,
+  uiDirectory: string | undefined,
+): ServerConfig {
+  const problems: string[] = []
+  const values = new Map(SERVER_OPTIONS.map((option) => [option.name, valueOf(option, flags, env)]))
+  const text = (name: string) => String(values.get(name) ?? '')
+  const read = <Value>(name: string, parse: (text: string) => Value): Value => {
+    try {
+      return parse(text(name))
+    } catch (error) {
+      problems.push(`--${name} '${text(name)}': ${error instanceof Error ? error.message : error}`)
+      return parse(SERVER_OPTIONS.find((option) => option.name === name)?.defaultsTo ?? '')
+    }
+  }
+
+  const host = text('host')
+  if (!isLoopback(host) && !isYes(text('allow-unauthenticated'))) {
+    problems.push(
+      `--host '${host}' is reachable from other machines, and there is no login yet. Listen on 127.0.0.1, ` +
+        'or say --allow-unauthenticated if everybody who reaches it may change and delete everything.',
+    )
+  }
+  const isOpen = isYes(text('disable-security-middleware'))
+  const servesArtifacts = isYes(text('serve-artifacts'))
+  const artifactsDestination = read('artifacts-destination', readLocation)
+  const defaultArtifactRoot =
+    text('default-artifact-root') === ''
+      ? servesArtifacts
+        ? 'mlflow-artifacts:/'
+        : parseLocation('./mlruns').uri
+      : read('default-artifact-root', (uri) => parseLocation(uri === '' ? './mlruns' : uri).uri)
+  const config: ServerConfig = {
+    host,
+    port: read('port', readPort),
+    database: {
+      kind: 'sqlite',
+      path: read('backend-store-uri', readSqlitePath),
+      synchronous: read('sqlite-synchronous', oneOf(['full', 'normal'])),
+      pendingWritesMax: read('pending-writes-max', readCount),
+    },
+    settings: {
+      defaultArtifactRoot,
+      artifactsDestination,
+      servesArtifacts,
+      truncatesLongValues: isYes(text('truncate-long-values')),
+      staticPrefix: read('static-prefix', readPrefix),
+      allowsLocalLocations: isLoopback(host),
+      localArtifactRoots: localRoots([
+        artifactsDestination,
+        defaultArtifactRoot,
+        ...readList(text('local-artifact-roots')),
+      ]),
+      allowedArtifactSchemes: readList(text('allowed-artifact-schemes')),
+    },
+    allowedHosts: isOpen ? ['*'] : [...readList(text('allowed-hosts')), host],
+    allowedOrigins: isOpen ? ['*'] : readList(text('cors-allowed-origins')),
+    frameOptions: read('x-frame-options', oneOf(['SAMEORIGIN', 'DENY', 'NONE'])),
+    exposesPrometheus: text('expose-prometheus') !== '',
+    uiDirectory,
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return config
+}
+
+function valueOf(
+  { name, env: names, defaultsTo }: ServerOption,
+  flags: OptionValues,
+  env: Readonly<Record<string, string | undefined>>,
+): string | boolean | undefined {
+  return flags[name] ?? names.map((variable) => env[variable]).find(Boolean) ?? defaultsTo
+}
+
+function isYes(text: string): boolean {
+  return /^(true|1|yes|on)$/i.test(text)
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
+
+function readList(text: string): string[] {
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean)
+}
+
+function readPort(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port > 65_535) throw new Error('a port is a number from 0 to 65535')
+  return port
+}
+
+function readCount(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new Error('this must be a positive number')
+  return Number(text)
+}
+
+function readPrefix(text: string): string {
+  const prefix = text.replace(/\/+$/, '')
+  if (prefix === '' || /^(\/[\w.-]+)+$/.test(prefix)) return prefix
+  throw new Error('a prefix begins with / and has letters, digits, dots and dashes, like /mlflow')
+}
+
+function oneOf<const Choice extends string>(choices: readonly Choice[]) {
+  return (text: string): Choice => {
+    const choice = choices.find((candidate) => candidate.toLowerCase() === text.toLowerCase())
+    if (choice === undefined) throw new Error(`this must be one of ${choices.join(', ')}`)
+    return choice
+  }
+}
+
+function readLocation(text: string): string {
+  const location = parseLocation(text)
+  if (location.scheme === 'file') return location.uri
+  throw new Error(`artifacts can be kept in a local directory so far, not behind '${text}'`)
+}
+
+function localRoots(uris: readonly string[]): string[] {
+  return uris.map(parseLocation).flatMap((at) => (at.scheme === 'file' ? [at.path] : []))
+}
+
+/** The file of a SQLAlchemy-style SQLite URI: three slashes and a relative path, or four. */
+function readSqlitePath(uri: string): string {
+  const [, path] = /^sqlite(?:\+\w+)?:\/\/\/([^?#]+)$/.exec(uri) ?? []
+  if (path === ':memory:') throw new Error('runs must survive a restart: name a file')
+  if (path !== undefined) return resolve(decodeURIComponent(path))
+  const scheme = /^([a-z][\w+]*):/.exec(uri)?.[1]
+  if (scheme !== undefined && scheme !== 'file' && scheme !== 'sqlite') {
+    throw new Error(`databases of the kind '${scheme}' are not served yet; use sqlite:///file.db`)
+  }
+  throw new Error('this must be a database such as sqlite:///millrace.db, not a directory of files')
 }
 
 /** Settings of a server whose data is all in one directory; tests and the demo start from it. */
@@ -47,6 +205,8 @@ export function localConfig(directory: string): ServerConfig {
       servesArtifacts: true,
       truncatesLongValues: true,
       staticPrefix: '',
+      allowsLocalLocations: true,
+      localArtifactRoots: [resolve(directory, 'mlartifacts')],
       allowedArtifactSchemes: [],
     },
     allowedHosts: [],

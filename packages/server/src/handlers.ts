@@ -1,6 +1,8 @@
+import type { Readable } from 'node:stream'
 import type { Api } from '@millrace/api/api'
 import type { Endpoint, Group, StreamGroup } from '@millrace/api/endpoint'
-import type { Readable } from 'node:stream'
+import type { OpenArtifact } from '@millrace/artifacts/artifact-store'
+import type { ByteRange } from '@millrace/artifacts/byte-range'
 import type { z } from 'zod'
 import type { Caller } from './auth/caller.ts'
 import type { Settings } from './config.ts'
@@ -51,22 +53,9 @@ export function prepared<Input, Prepared, Answer>(
 }
 
 /** Bytes on their way out. */
-export interface Download {
-  body: Readable
-  sizeBytes: number
-  totalBytes: number
-  /** First byte that is sent, when a range was asked for. */
-  rangeStart?: number | undefined
-  contentType: string
+export interface Download extends OpenArtifact {
   filename: string
-  etag: string
-  lastModified: Date
-}
-
-/** A range of bytes as asked for; `end` is inclusive; a missing start counts from the end. */
-export interface ByteRange {
-  start: number | undefined
-  end: number | undefined
+  contentType: string
 }
 
 export interface StreamContext extends RequestContext {
@@ -80,6 +69,8 @@ export interface StreamRequest {
   /** Content-Length, when the client sent one. */
   sizeBytes: number | undefined
   range: ByteRange | undefined
+  /** The ETag for which alone the range is meant. */
+  ifRange: string | undefined
 }
 
 /** One handler per streaming endpoint: a download answers bytes, an upload JSON or nothing. */

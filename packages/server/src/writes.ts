@@ -5,6 +5,7 @@ import type { Caller } from './auth/caller.ts'
 import type { Settings } from './config.ts'
 import type { Write, Writes } from './db/database.ts'
 import type { PreparedHandler, RequestContext } from './handlers.ts'
+import { ensureDefaultExperiment } from './tracking/default-experiment.ts'
 import { foldRuns, maintainOnce } from './tracking/metric-maintenance.ts'
 
 type Run = (context: RequestContext, input: never) => Promise<unknown>
@@ -14,6 +15,7 @@ export function writes(settings: unknown): Writes {
   const all: Record<string, Write> = {
     'maintenance.fold': (db, _caller, { runs }: { runs: number[] }) => foldRuns(db, runs),
     'maintenance.step': (db) => maintainOnce(db),
+    'start.defaultExperiment': (db) => ensureDefaultExperiment(db, settings as Settings),
   }
   for (const [groupName, group] of Object.entries<Group>(api)) {
     const groupHandlers = handlers[groupName as keyof typeof handlers] as Record<

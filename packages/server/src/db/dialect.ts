@@ -72,6 +72,7 @@ export function compileOnce<Params extends Record<string, unknown>, Row>(
     const parameters = compiled.parameters.map((value) =>
       value instanceof Slot ? params[value.name] : value,
     )
-    return (await db.executeQuery({ ...compiled, parameters })).rows
+    const { rows } = await db.executeQuery<Row>({ ...compiled, parameters })
+    return rows
   }
 }

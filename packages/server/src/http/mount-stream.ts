@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream'
 import type { StreamEndpoint, StreamGroup } from '@millrace/api/endpoint'
 import { invariant } from '@millrace/api/errors'
+import { parseRangeHeader } from '@millrace/artifacts/byte-range'
 import { contentDisposition } from '@millrace/artifacts/content-type'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { authorize } from '../auth/authorize.ts'
-import type { ByteRange, Download, StreamContext, StreamRequest } from '../handlers.ts'
+import type { Download, StreamContext, StreamRequest } from '../handlers.ts'
 import { authenticate } from './authenticate.ts'
 import { pathParams, sendJson } from './mount.ts'
 import { fieldsOf, parseInput, readQuery } from './request-input.ts'
@@ -70,17 +71,8 @@ function streamRequest(request: FastifyRequest): StreamRequest {
   return {
     body: request.body instanceof Readable ? request.body : Readable.from([]),
     sizeBytes: length === undefined ? undefined : Number(length),
-    range: request.method === 'HEAD' ? undefined : parseRange(request.headers.range),
-  }
-}
-
-/** One range of bytes; several ranges or other units are answered with the whole file. */
-export function parseRange(header: string | undefined): ByteRange | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
-  if (match === null || (match[1] === '' && match[2] === '')) return undefined
-  return {
-    start: match[1] === '' ? undefined : Number(match[1]),
-    end: match[2] === '' ? undefined : Number(match[2]),
+    range: request.method === 'HEAD' ? undefined : parseRangeHeader(request.headers.range),
+    ifRange: request.headers['if-range']?.toString(),
   }
 }
 
@@ -89,24 +81,27 @@ function isDownload(answer: unknown): answer is Download {
 }
 
 function sendDownload(request: FastifyRequest, reply: FastifyReply, download: Download) {
-  const { sizeBytes, totalBytes, rangeStart } = download
+  const { body, sizeBytes, totalBytes, range, etag } = download
   reply
     .header('content-type', download.contentType)
     .header('content-disposition', contentDisposition(download.filename))
     .header('content-length', String(sizeBytes))
     .header('accept-ranges', 'bytes')
-    .header('etag', download.etag)
+    .header('etag', etag)
     .header('last-modified', download.lastModified.toUTCString())
     // An artifact is data of a stranger: opened as a page it gets no scripts and no origin.
     .header('content-security-policy', "sandbox; default-src 'none'")
-  if (rangeStart !== undefined) {
-    reply
-      .code(206)
-      .header('content-range', `bytes ${rangeStart}-${rangeStart + sizeBytes - 1}/${totalBytes}`)
+  if (range === 'unsatisfiable') reply.code(416).header('content-range', `bytes */${totalBytes}`)
+  else if (range !== undefined) {
+    reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${totalBytes}`)
+  }
+  if (request.headers['if-none-match'] === etag) {
+    body.destroy()
+    return reply.removeHeader('content-length').code(304).send()
   }
   if (request.method === 'HEAD') {
-    download.body.destroy()
-    return reply.send(Readable.from([]))
+    body.destroy()
+    return reply.send()
   }
-  return reply.send(download.body)
+  return reply.send(body)
 }

@@ -1,7 +1,8 @@
 import type { Api } from '@millrace/api/api'
 import { ApiError, alreadyExists, invalid, notFound } from '@millrace/api/errors'
 import { EXPERIMENTS_PAGE_MAX } from '@millrace/api/experiments'
-import { formatLocation, parseExperimentLocation } from '@millrace/artifacts/location'
+import { parseExperimentLocation } from '@millrace/artifacts/experiment-location'
+import { ownLocations } from '../artifacts/artifact-root.ts'
 import { visibleExperiments } from '../auth/visibility.ts'
 import type { Db } from '../db/dialect.ts'
 import { STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
@@ -41,11 +42,11 @@ export const experiments: Handlers<Api['experiments']> = {
       throw tooManyViews()
     }
     const location = artifact_location
-      ? formatLocation(
-          parseExperimentLocation(artifact_location, {
-            allowedHostSchemes: settings.allowedArtifactSchemes,
-          }),
-        )
+      ? parseExperimentLocation(artifact_location, {
+          allowLocal: settings.allowsLocalLocations,
+          allowedSchemes: settings.allowedArtifactSchemes,
+          ownLocations: ownLocations(settings),
+        }).uri
       : undefined
 
     const { workspace } = caller

@@ -6,7 +6,7 @@ import { keyNames } from '../db/key-names.ts'
 import { type Handlers, JsonText } from '../handlers.ts'
 import { intAt, type Points, slicePoints } from '../metrics/points.ts'
 import { samplePoints, type StepRange } from '../metrics/sampling.ts'
-import { formatOffsetToken, parseOffsetToken } from '../search/page-token.ts'
+import { parsePageToken } from '../search/page-token.ts'
 import { readSeries } from './metric-store.ts'
 import { doubleText } from './run-reading.ts'
 import { findRun, requireRunId } from './run-store.ts'
@@ -55,6 +55,16 @@ export const metrics: Handlers<Api['metrics']> = {
     }
     return new JsonText(`{"metrics":[${texts.join(',')}]}`)
   },
+}
+
+/** History only ever grows at its end, so a page begins at a count of points, as upstream's do. */
+function parseOffsetToken(token: string | undefined): number {
+  const start = parsePageToken(token, { entity: 'metric history', request: null, columns: [] })
+  return start !== undefined && 'offset' in start ? start.offset : 0
+}
+
+function formatOffsetToken(offset: number): string {
+  return Buffer.from(`{"offset": ${offset}}`).toString('base64')
 }
 
 const NO_POINTS: Points = {

@@ -116,7 +116,8 @@ export const runs: Handlers<Api['runs']> = {
     const run = await getRunToWrite(db, run_id)
     await storeMetric(db, run, { key, value, timestamp, step })
     if (model_id) {
-      const point = { model_id, key, value, timestamp, step, dataset_name, dataset_digest }
+      const dataset = { dataset_name, dataset_digest }
+      const point = { model_id, key, value, timestamp, step, ...dataset }
       await insertModelMetrics(db, run, [point])
     }
     return {}

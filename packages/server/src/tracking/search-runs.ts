@@ -5,7 +5,10 @@ import type { z } from 'zod'
 import { visibleExperiments } from '../auth/visibility.ts'
 import type { Db } from '../db/dialect.ts'
 import { JsonText, type RequestContext } from '../handlers.ts'
-import { searchRunsQuery } from '../search/search-runs-query.ts'
+import { parseFilter } from '../search/filter.ts'
+import { runGrammar } from '../search/grammar-runs.ts'
+import { parseRunOrderBy } from '../search/order-by.ts'
+import { searchRuns as queryRuns } from '../search/search-runs-query.ts'
 import { parseExperimentId } from './experiment-store.ts'
 import { readRunJson } from './run-reading.ts'
 
@@ -25,12 +28,11 @@ export async function searchRuns(
   const experiments = (input.experiment_ids ?? []).map(parseExperimentId)
   await fold(await listUnfolded(db, experiments))
 
-  const { runs, nextPageToken } = await searchRunsQuery(db, {
+  const { runs, nextPageToken } = await queryRuns(db, {
     experiments,
     visibility: visibleExperiments(caller),
-    workspace: caller.workspace,
-    filter: input.filter,
-    orderBy: input.order_by,
+    comparisons: parseFilter(input.filter, runGrammar),
+    orderBy: parseRunOrderBy(input.order_by),
     viewType: input.run_view_type ?? 'ACTIVE_ONLY',
     maxResults,
     pageToken: input.page_token,

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type OptionValues, readConfig } from '@millrace/server/config'
+import { REFUSED_OPTIONS, SERVER_OPTIONS, type ServerOption } from '@millrace/server/server-options'
+import { type Command, Option } from 'commander'
+
+const UI_DIRECTORY = fileURLToPath(new URL('../../../ui/dist', import.meta.url))
+
+/** Adds `server`, or `ui`, which is the same by the name that MLflow also gives it. */
+export function addServerCommand(program: Command, name: 'server' | 'ui'): void {
+  const command = program
+    .command(name)
+    .description('Start the tracking server with its web pages.')
+    .helpOption('--help')
+    .allowExcessArguments(false)
+  for (const option of SERVER_OPTIONS) for (const flag of toOptions(option)) command.addOption(flag)
+  for (const refused of Object.keys(REFUSED_OPTIONS)) {
+    command.addOption(new Option(`--${refused} [value]`).hideHelp())
+  }
+  command.action(async (_options, { optsWithGlobals }) => {
+    await runServer(byName(optsWithGlobals.call(command)))
+  })
+}
+
+function toOptions({ name, short, value, isNegatable, describe, defaultsTo }: ServerOption) {
+  const flags = `${short ? `-${short}, ` : ''}--${name}${value ? ` <${value}>` : ''}`
+  const shown = defaultsTo ? `${describe} (default: ${defaultsTo})` : describe
+  const option = new Option(flags, shown)
+  return isNegatable ? [option, new Option(`--no-${name}`, `Not: ${describe}`)] : [option]
+}
+
+/** Commander names values in camelCase; the settings go by the names of their flags. */
+function byName(values: Record<string, string | boolean>): OptionValues {
+  const named: Record<string, string | boolean> = {}
+  for (const [key, value] of Object.entries(values)) {
+    named[key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)] = value
+  }
+  return named
+}
+
+async function runServer(flags: OptionValues): Promise<void> {
+  for (const [name, reason] of Object.entries(REFUSED_OPTIONS)) {
+    if (flags[name] !== undefined) throw new Error(`--${name} is not supported: ${reason}.`)
+  }
+  for (const { name, ignoredBecause } of SERVER_OPTIONS) {
+    if (ignoredBecause === undefined || flags[name] === undefined) continue
+    process.stderr.write(`millrace: --${name} is not used: ${ignoredBecause}.\n`)
+  }
+  const hasPages = existsSync(UI_DIRECTORY)
+  const config = readConfig(flags, process.env, hasPages ? UI_DIRECTORY : undefined)
+  const { serve } = await import('@millrace/server/serve')
+  const server = await serve(config)
+  process.stdout.write(`Millrace is at ${server.url}\n`)
+  process.stdout.write(
+    `Database ${config.database.path}, artifacts ${config.settings.artifactsDestination}. Ctrl+C stops it.\n`,
+  )
+  stopOnSignal(() => server.close())
+  if (flags['demo']) {
+    const { fillDemo } = await import('../demo.ts')
+    await fillDemo(server.url)
+    process.stdout.write('The sample project is filled in.\n')
+  }
+}
+
+const CLOSE_TIMEOUT_MS = 30_000
+
+/** Ends the process cleanly on the first signal and at once on the second. */
+function stopOnSignal(close: () => Promise<void>): void {
+  let isClosing = false
+  const stop = () => {
+    if (isClosing) process.exit(1)
+    isClosing = true
+    setTimeout(() => process.exit(1), CLOSE_TIMEOUT_MS).unref()
+    close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        process.stderr.write(`millrace: ${error instanceof Error ? error.message : String(error)}\n`)
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}

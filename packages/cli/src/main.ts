@@ -1,0 +1,24 @@
+import { Command, CommanderError } from 'commander'
+import { addServerCommand } from './commands/server.ts'
+
+const VERSION = '0.1.0'
+
+const program = new Command('millrace')
+  .description('The ML lifecycle platform that speaks MLflow and SageMaker.')
+  .version(VERSION, '--version')
+  .helpOption('--help')
+  .showSuggestionAfterError()
+  .exitOverride()
+
+addServerCommand(program, 'server')
+addServerCommand(program, 'ui')
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode
+  else {
+    process.stderr.write(`millrace: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,108 @@
+import type { Insertable } from 'kysely'
+import type { Db } from '../db/dialect.ts'
+import { keyNames } from '../db/key-names.ts'
+import type { ExperimentTable } from '../db/schema.ts'
+
+/** Exports builders of rows for the tests of this folder, straight into the tables. */
+
+export interface TestRun {
+  uuid: string
+  experiment: number
+  name: string
+  user_id: string
+  status: number
+  start_time: number | bigint
+  end_time: number | null
+  stage: number
+  metrics: Record<string, number>
+  params: Record<string, string>
+  tags: Record<string, string>
+  datasets: { name: string; digest: string; context: string | null }[]
+}
+
+export async function insertTestExperiment(
+  db: Db,
+  row: Partial<Insertable<ExperimentTable>>,
+  tags: Record<string, string> = {},
+): Promise<number> {
+  const { id } = await db
+    .insertInto('experiment')
+    .values({
+      workspace: 'default',
+      name: 'experiment',
+      artifact_location: '',
+      stage: 0,
+      creation_time: 0,
+      last_update_time: 0,
+      ...row,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  for (const [key, value] of Object.entries(tags)) {
+    await db.insertInto('experiment_tag').values({ experiment: id, key, value }).execute()
+  }
+  return id
+}
+
+/** The internal id of the run. */
+export async function insertTestRun(db: Db, testRun: TestRun): Promise<number> {
+  const { metrics, params, tags, datasets, ...row } = testRun
+  const { experiment } = row
+  const { id: run } = await db
+    .insertInto('run')
+    .values({ ...row, artifact_uri: `s3://bucket/${row.uuid}`, deleted_time: null })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  const keys = [metrics, params, tags].flatMap((entries) => Object.keys(entries))
+  const ids = await keyNames(db).ensure(db, new Set(keys))
+  keyNames(db).committed()
+  const idOf = (key: string) => ids.get(key) ?? 0
+
+  for (const [key, number] of Object.entries(metrics)) {
+    const is_nan = Number.isNaN(number) ? 1 : 0
+    const value = is_nan ? 0 : Math.max(-Number.MAX_VALUE, Math.min(number, Number.MAX_VALUE))
+    const summary = { n: 1, step: 0, ts: 0, value, is_nan, min: value, max: value, first: value }
+    await db
+      .insertInto('metric_latest')
+      .values({ run, key: idOf(key), experiment, ...summary })
+      .execute()
+  }
+  for (const [key, value] of Object.entries(params)) {
+    await db.insertInto('param').values({ run, key: idOf(key), experiment, value }).execute()
+  }
+  for (const [key, value] of Object.entries(tags)) {
+    await db.insertInto('tag').values({ run, key: idOf(key), experiment, value }).execute()
+  }
+  for (const dataset of datasets) await insertTestDataset(db, { run, experiment, ...dataset })
+  return run
+}
+
+async function insertTestDataset(
+  db: Db,
+  use: { run: number; experiment: number; name: string; digest: string; context: string | null },
+): Promise<void> {
+  const { run, experiment, name, digest, context } = use
+  const known = await db
+    .selectFrom('dataset')
+    .select('id')
+    .where('experiment', '=', experiment)
+    .where('name', '=', name)
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  const { id: dataset } =
+    known ??
+    (await db
+      .insertInto('dataset')
+      .values({
+        experiment,
+        name,
+        digest,
+        source_type: 'local',
+        source: '',
+        schema: null,
+        profile: null,
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow())
+  await db.insertInto('run_dataset').values({ run, dataset, experiment, context }).execute()
+}

@@ -1,0 +1,195 @@
+/** A setting of `millrace server`, on the command line and in the environment. */
+export interface ServerOption {
+  /** Long flag without dashes; the key of the parsed value. */
+  name: string
+  short?: string
+  /** What its value is called in the help; a flag without one is a switch. */
+  value?: string
+  /** A `--no-<name>` form exists as well. */
+  isNegatable?: boolean
+  /** Environment variables that set it, the first one that is set wins. */
+  env: readonly string[]
+  describe: string
+  /** Shown in the help and used when nothing is set. */
+  defaultsTo?: string
+  /** Taken for the sake of scripts written for MLflow, and answered with this line. */
+  ignoredBecause?: string
+}
+
+function both(name: string): readonly string[] {
+  return [`MILLRACE_${name}`, `MLFLOW_${name}`]
+}
+
+/** Every setting; the help, the environment and `docs/configuration.md` are made from it. */
+export const SERVER_OPTIONS: readonly ServerOption[] = [
+  {
+    name: 'backend-store-uri',
+    value: 'URI',
+    env: both('BACKEND_STORE_URI'),
+    describe: 'Database of experiments, runs and models, such as sqlite:///path/to/file.db.',
+    defaultsTo: 'sqlite:///millrace.db',
+  },
+  {
+    name: 'default-artifact-root',
+    value: 'URI',
+    env: both('DEFAULT_ARTIFACT_ROOT'),
+    describe:
+      'Where new experiments keep their artifacts. Default: mlflow-artifacts:/ (through this server), or ./mlruns with --no-serve-artifacts.',
+  },
+  {
+    name: 'artifacts-destination',
+    value: 'URI',
+    env: both('ARTIFACTS_DESTINATION'),
+    describe: 'Directory behind mlflow-artifacts:/.',
+    defaultsTo: './mlartifacts',
+  },
+  {
+    name: 'serve-artifacts',
+    isNegatable: true,
+    env: both('SERVE_ARTIFACTS'),
+    describe: 'Take and give artifacts through this server.',
+    defaultsTo: 'true',
+  },
+  {
+    name: 'host',
+    short: 'h',
+    value: 'HOST',
+    env: both('HOST'),
+    describe: 'Address to listen on.',
+    defaultsTo: '127.0.0.1',
+  },
+  {
+    name: 'port',
+    short: 'p',
+    value: 'PORT',
+    env: both('PORT'),
+    describe: 'Port to listen on; 0 takes a free one.',
+    defaultsTo: '5000',
+  },
+  {
+    name: 'allow-unauthenticated',
+    env: ['MILLRACE_ALLOW_UNAUTHENTICATED'],
+    describe:
+      'Listen beyond this machine although there is no login: whoever reaches the address may read, change and delete everything.',
+  },
+  {
+    name: 'static-prefix',
+    value: 'PATH',
+    env: both('STATIC_PREFIX'),
+    describe: 'Path in front of every URL, such as /mlflow.',
+    defaultsTo: '',
+  },
+  {
+    name: 'allowed-hosts',
+    value: 'NAMES',
+    env: ['MILLRACE_ALLOWED_HOSTS', 'MLFLOW_SERVER_ALLOWED_HOSTS'],
+    describe:
+      'Host names to answer to, separated by commas, besides localhost and private addresses; * for all.',
+    defaultsTo: '',
+  },
+  {
+    name: 'cors-allowed-origins',
+    value: 'ORIGINS',
+    env: ['MILLRACE_CORS_ALLOWED_ORIGINS', 'MLFLOW_SERVER_CORS_ALLOWED_ORIGINS'],
+    describe: 'Origins of pages that may call this server, separated by commas; * for all.',
+    defaultsTo: '',
+  },
+  {
+    name: 'disable-security-middleware',
+    env: ['MILLRACE_DISABLE_SECURITY_MIDDLEWARE', 'MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE'],
+    describe: 'Answer to any host name and origin. For tests only.',
+  },
+  {
+    name: 'x-frame-options',
+    value: 'VALUE',
+    env: ['MILLRACE_X_FRAME_OPTIONS', 'MLFLOW_SERVER_X_FRAME_OPTIONS'],
+    describe: 'SAMEORIGIN, DENY, or NONE to let any page embed this one.',
+    defaultsTo: 'SAMEORIGIN',
+  },
+  {
+    name: 'expose-prometheus',
+    value: 'DIRECTORY',
+    env: both('EXPOSE_PROMETHEUS'),
+    describe: 'Serve /metrics. The directory that MLflow wants here is not used.',
+  },
+  {
+    name: 'sqlite-synchronous',
+    value: 'LEVEL',
+    env: ['MILLRACE_SQLITE_SYNCHRONOUS'],
+    describe:
+      'full: an answered write survives power failure. normal: only the end of the process, and three times the write rate.',
+    defaultsTo: 'full',
+  },
+  {
+    name: 'pending-writes-max',
+    value: 'COUNT',
+    env: ['MILLRACE_PENDING_WRITES_MAX'],
+    describe: 'Writes that may wait for the database; one more is answered 503 with Retry-After.',
+    defaultsTo: '20000',
+  },
+  {
+    name: 'truncate-long-values',
+    isNegatable: true,
+    env: both('TRUNCATE_LONG_VALUES'),
+    describe: 'Cut param and tag values that are too long, rather than refuse them.',
+    defaultsTo: 'true',
+  },
+  {
+    name: 'local-artifact-roots',
+    value: 'DIRECTORIES',
+    env: ['MILLRACE_LOCAL_ARTIFACT_ROOTS'],
+    describe:
+      'Local directories, separated by commas, that the server may show artifacts from besides its own.',
+    defaultsTo: '',
+  },
+  {
+    name: 'allowed-artifact-schemes',
+    value: 'SCHEMES',
+    env: [
+      'MILLRACE_ALLOWED_ARTIFACT_SCHEMES',
+      'MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES',
+    ],
+    describe: 'URL schemes such as https or ftp that an artifact_location may use.',
+    defaultsTo: '',
+  },
+  {
+    name: 'demo',
+    env: [],
+    describe: 'Fill in a sample project, so that the pages have something to show.',
+  },
+  ...ignored({
+    workers: ['-w COUNT', 'one process serves all requests on SQLite'],
+    'registry-store-uri': ['URI', 'models are kept in the database of --backend-store-uri'],
+    'gunicorn-opts': ['OPTIONS', 'there is no gunicorn behind this server'],
+    'waitress-opts': ['OPTIONS', 'there is no waitress behind this server'],
+    'uvicorn-opts': ['OPTIONS', 'there is no uvicorn behind this server'],
+    dev: ['', 'there is nothing to reload'],
+    'secrets-cache-ttl': ['SECONDS', 'no secrets are kept'],
+    'secrets-cache-max-size': ['COUNT', 'no secrets are kept'],
+    'disable-workspaces': ['', 'there are no workspaces yet'],
+  }),
+]
+
+function ignored(options: Record<string, [value: string, reason: string]>): ServerOption[] {
+  return Object.entries(options).map(([name, [value, ignoredBecause]]) => {
+    const [, short, word] = /^(?:-(\w) )?(\w*)$/.exec(value) ?? []
+    return {
+      name,
+      env: [],
+      describe: `Taken and not used: ${ignoredBecause}.`,
+      ignoredBecause,
+      ...(short && { short }),
+      ...(word && { value: word }),
+    }
+  })
+}
+
+/** Options of MLflow that would promise something this server does not do. */
+export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
+  'artifacts-only': 'this server always keeps runs and models too',
+  'app-name': 'there is no login yet; keep the server on this machine',
+  'enable-workspaces': 'there are no workspaces yet',
+  'workspace-store-uri': 'there are no workspaces yet',
+  'trace-archival-config': 'traces are not served yet',
+  'read-replica-backend-store-uri': 'SQLite has no replicas',
+}
