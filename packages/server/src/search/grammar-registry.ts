@@ -43,7 +43,7 @@ export const registeredModelGrammar = registryGrammar(['name'], (clause, _key, v
 export const modelVersionGrammar = registryGrammar(
   MODEL_VERSION_ATTRIBUTES,
   (clause, key, value) => {
-    if (key === 'version_number') return readVersionNumber(clause, value)
+    if (key === 'version_number' && value.type !== 'list') return readVersionNumber(clause, value)
     if (value.type === 'number') {
       throw invalid(
         `Only the '${pythonSet(['version_number'])}' attributes support comparison with ` +

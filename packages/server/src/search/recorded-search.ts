@@ -1,3 +1,4 @@
+import { ApiError } from '@millrace/api/errors'
 import type { Db } from '../db/dialect.ts'
 import { parseFilter } from './filter.ts'
 import { runGrammar } from './grammar-runs.ts'
@@ -20,9 +21,27 @@ const all = {
   viewType: 'ACTIVE_ONLY',
 } as const
 
-interface Question {
+export interface Question {
   filter?: string
   order_by?: readonly string[]
+}
+
+/**
+ * The names that were found, or "400" and the beginning of the message, as much of it as `expected`
+ * has.
+ */
+export async function answer<Q extends { filter?: string }>(
+  find: (db: Db, question: Q) => Promise<string>,
+  db: Db,
+  question: string | Q,
+  expected: string,
+): Promise<string> {
+  try {
+    return await find(db, typeof question === 'string' ? ({ filter: question } as Q) : question) // A text stands for a filter alone.
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    return `${error.status} ${error.message}`.slice(0, expected.length)
+  }
 }
 
 /** The first two characters of the run ids. */

@@ -61,17 +61,24 @@ export async function insertTestRun(db: Db, testRun: TestRun): Promise<number> {
   for (const [key, number] of Object.entries(metrics)) {
     const is_nan = Number.isNaN(number) ? 1 : 0
     const value = is_nan ? 0 : Math.max(-Number.MAX_VALUE, Math.min(number, Number.MAX_VALUE))
-    const summary = { n: 1, step: 0, ts: 0, value, is_nan, min: value, max: value, first: value }
+    const first = { first: value, first_is_nan: is_nan, first_step: 0, first_ts: 0 }
+    const summary = { n: 1, step: 0, ts: 0, value, is_nan, min: value, max: value, ...first }
     await db
       .insertInto('metric_latest')
       .values({ run, key: idOf(key), experiment, ...summary })
       .execute()
   }
   for (const [key, value] of Object.entries(params)) {
-    await db.insertInto('param').values({ run, key: idOf(key), experiment, value }).execute()
+    await db
+      .insertInto('param')
+      .values({ run, key: idOf(key), experiment, value })
+      .execute()
   }
   for (const [key, value] of Object.entries(tags)) {
-    await db.insertInto('tag').values({ run, key: idOf(key), experiment, value }).execute()
+    await db
+      .insertInto('tag')
+      .values({ run, key: idOf(key), experiment, value })
+      .execute()
   }
   for (const dataset of datasets) await insertTestDataset(db, { run, experiment, ...dataset })
   return run
