@@ -1,17 +1,12 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'vitest'
-import {
-  missingPython,
-  type PythonEnvironmentName,
-  pythonOf,
-} from '../../tools/setup/python-environments.ts'
+import { type PythonEnvironmentName, pythonOf } from '../../tools/setup/python-environments.ts'
 import { signalGroup, startServer } from './server.ts'
 
 /** One named check of a Python script, as the script reports it. */
-interface Check {
+export interface Check {
   check: string
   ok: boolean
   detail: string
@@ -21,37 +16,10 @@ interface Check {
 const SCRIPT_LIMIT_MS = 300_000
 
 /**
- * Runs Python scripts of `scripts/` with a stock client, each against a fresh server, and makes each
- * check that they report a test. A missing interpreter is a skip on a desk and a failure in CI.
+ * Runs a script of `scripts/` with a stock client against a fresh server and returns the checks that it
+ * reports. Never throws: whatever goes wrong is a failed check.
  */
-export function describeClient(client: PythonEnvironmentName, scripts: string[]): void {
-  if (!existsSync(pythonOf(client))) {
-    test(`client ${client}`, (context) => {
-      if (process.env['CI']) throw new Error(missingPython(client))
-      context.skip(missingPython(client))
-    })
-    return
-  }
-  for (const script of scripts) {
-    describe(`${client} ${script}`, async () => {
-      for (const { check, ok, detail } of await runChecks(client, script)) {
-        test(check, () => {
-          if (!ok) throw failure(detail)
-        })
-      }
-    })
-  }
-}
-
-/** An error that shows the Python script's line instead of this file's. */
-function failure(detail: string): Error {
-  const error = new Error(detail)
-  error.stack = ''
-  return error
-}
-
-/** Never throws: whatever goes wrong is a failed check. */
-async function runChecks(client: PythonEnvironmentName, script: string): Promise<Check[]> {
+export async function runChecks(client: PythonEnvironmentName, script: string): Promise<Check[]> {
   try {
     await using server = await startServer()
     const { output, end } = await runScript(client, script, server.url)

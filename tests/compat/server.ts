@@ -18,7 +18,7 @@ export interface RunningServer extends AsyncDisposable {
   output(): string
 }
 
-const START_LIMIT_MS = 60_000
+const START_LIMIT_MS = 120_000
 const STOP_LIMIT_MS = 10_000
 const OUTPUT_CHARACTERS = 4_000
 
@@ -41,6 +41,7 @@ export async function startServer(target = compatTarget()): Promise<RunningServe
       PATH: `${dirname(program)}${delimiter}${process.env['PATH']}`,
       DO_NOT_TRACK: 'true',
       MLFLOW_DISABLE_TELEMETRY: 'true',
+      MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
     },
   })
   let written = ''
@@ -72,7 +73,9 @@ export async function startServer(target = compatTarget()): Promise<RunningServe
     await answers(`${server.url}/health`, ended)
   } catch (cause) {
     await server[Symbol.asyncDispose]()
-    throw new Error(`${target} did not start: ${[program, ...args].join(' ')}\n${written}`, { cause })
+    throw new Error(`${target} did not start: ${[program, ...args].join(' ')}\n${written}`, {
+      cause,
+    })
   }
   return server
 }
@@ -104,8 +107,8 @@ function commandLine(
     return [process.execPath, main, 'server', ...address, ...storage]
   }
   const served = target === 'mlflow-1.30.0' ? ['--serve-artifacts'] : []
-  const mlflow = ['-m', 'mlflow.cli', 'server', '--workers', '1']
-  return [pythonOf(target), ...mlflow, ...address, ...storage, ...served]
+  const mlflow = join(dirname(pythonOf(target)), 'mlflow')
+  return [mlflow, 'server', '--workers', '1', ...address, ...storage, ...served]
 }
 
 async function answers(url: string, ended: Promise<void>): Promise<void> {
