@@ -44,6 +44,7 @@ const EXPERIMENTS: Recorded<Question> = [
   ["experiment_id != '1'", 'vision Churn-2 Default'],
   ["experiment_id IN ('1', '2')", 'Churn-2 churn'],
   ["experiment_id NOT IN ('1')", 'vision Churn-2 Default'],
+  ['experiment_id = 1', '400 Expected a quoted string value for attributes. Got value 1'],
   ["experiment_id = 'abc'", '400 Invalid experiment ID'],
   ["experiment_id > '1'", '400 Invalid comparator for experiment_id'],
   ["experiment_id LIKE '1'", '400 Invalid comparator for experiment_id'],
@@ -54,14 +55,17 @@ const EXPERIMENTS: Recorded<Question> = [
   ["tags.a.b = '1'", 'vision'],
   ['tags.team IS NULL', 'Default'],
   ['tags.team IS NOT NULL', 'vision Churn-2 churn'],
-  ['name IS NULL', '400 IS NULL / IS NOT NULL is only supported for tags, not for at'],
+  ['name IS NULL', '400 IS NULL / IS NOT NULL is only supported for tags, not for attribute'],
   ["tags.team > 'a'", '400 Invalid comparator for tag'],
   ['tags.team = 1', '400 Expected a quoted string value for tag (e.g.'],
   ["tags.team = 'red' AND tags.owner LIKE 'a%'", 'churn'],
   ["params.x = 'a'", '400 Invalid entity type'],
   ["foo = 'a'", '400 Invalid attribute key'],
   ["name = 'a' OR name = 'b'", '400 Invalid clause(s) in filter string'],
-  ['creation_time IS NULL', '400 IS NULL / IS NOT NULL is only supported for tags, not for at'],
+  [
+    'creation_time IS NULL',
+    '400 IS NULL / IS NOT NULL is only supported for tags, not for attribute',
+  ],
   ["tags.team IN ('a')", '400 Expected a quoted string value for tag (e.g.'],
   [{ order_by: ['name'] }, 'Churn-2 Default churn vision'],
   [{ order_by: ['name DESC'] }, 'vision churn Default Churn-2'],
@@ -77,11 +81,6 @@ const EXPERIMENTS: Recorded<Question> = [
 
 const DIFFERENT_EXPERIMENTS: Recorded<Question> = [
   ["name like 'churn'", 'churn', '400 Invalid comparator'],
-  [
-    'experiment_id = 1',
-    '400 Expected a quoted string value for attributes. Got value 1 (',
-    '400 Expected a quoted string value for attributes. Got value 1',
-  ],
 ]
 
 const MODELS: Recorded<Question> = [
@@ -110,7 +109,10 @@ const MODELS: Recorded<Question> = [
   ["tags.team = 'red' AND tags.`mlflow.prompt.is_prompt` = 'false'", 'churn vision'],
   ["tags.team IN ('red')", '400 Expected a quoted string value for tag (e.g.'],
   ['tags.team = 1', '400 Expected a quoted string value for tag (e.g.'],
-  ['name = 1', '400 Expected a quoted string value or a list of quoted string va'],
+  [
+    'name = 1',
+    '400 Expected a quoted string value or a list of quoted string values for attributes. Got value 1',
+  ],
   ["foo = 'a'", '400 Invalid attribute key'],
   ['version_number = 1', '400 Invalid attribute key'],
   ["name = 'a' or name = 'b'", '400 Invalid clause(s) in filter string'],
@@ -194,7 +196,6 @@ const LOGGED_MODELS: Recorded<LoggedModelQuestion> = [
   ['creation_timestamp > 100', 'm-three m-two'],
   ['creation_time >= 200', 'm-three m-two'],
   ['last_updated_timestamp < 900', 'm-three'],
-  ['creation_timestamp LIKE 1', '400 Invalid comparison operator for attributes.creation_timestam'],
   ['metrics.acc > 0.5', 'm-two m-one'],
   ['metrics.acc > 0.8', 'm-one'],
   ['metrics.acc < 0.5', 'm-one'],
@@ -253,8 +254,13 @@ const DIFFERENT_LOGGED_MODELS: Recorded<LoggedModelQuestion> = [
     '400 Invalid comparison operator for attributes.last_updated_time',
   ],
   [
+    'creation_timestamp LIKE 1',
+    '400 Invalid comparison operator for attributes.creation_timestamp',
+    '400 Invalid comparison operator for attributes.creation_timestamp_ms',
+  ],
+  [
     "creation_timestamp = 'a'",
-    '400 Expected numeric value type for attributes.creation_timestam',
+    '400 Expected numeric value type for attributes.creation_timestamp. Found',
     '500',
   ],
   ["foo = 'a'", '400 Invalid attribute key', '500'],
@@ -275,12 +281,11 @@ describe('a search of experiments', () => {
     })
   }
 
-  test.each(DIFFERENT_EXPERIMENTS)(
-    '%j answers differently on purpose',
-    async (question, expected) => {
+  for (const [question, expected] of DIFFERENT_EXPERIMENTS) {
+    test(`${JSON.stringify(question)} answers differently on purpose`, async () => {
       expect(await answer(experimentsFound, db, question, expected)).toEqual(expected)
-    },
-  )
+    })
+  }
 })
 
 describe('a search of registered models', () => {
@@ -318,10 +323,9 @@ describe('a search of logged models', () => {
     })
   }
 
-  test.each(DIFFERENT_LOGGED_MODELS)(
-    '%j answers differently on purpose',
-    async (question, expected) => {
+  for (const [question, expected] of DIFFERENT_LOGGED_MODELS) {
+    test(`${JSON.stringify(question)} answers differently on purpose`, async () => {
       expect(await answer(loggedModelsFound, db, question, expected)).toEqual(expected)
-    },
-  )
+    })
+  }
 })
