@@ -105,6 +105,8 @@ describe('joined blocks', () => {
 })
 
 describe('a damaged block', () => {
+  const nines = [128, 128, 128, 128, 128, 128, 128, 128, 0]
+  const large = [128, 128, 128, 128, 128, 128, 128, 8]
   const anyBlock = fc
     .array(someRows, { minLength: 1, maxLength: 3 })
     .map((batches) => joinBlocks(batches.map((rows) => encodeBlock(pointsOf(rows)))))
@@ -157,11 +159,21 @@ describe('a damaged block', () => {
   test.each([
     ['no bytes', []],
     ['an unknown format', [9, 1, 2, 3, 4]],
-    ['more points than a block holds', [...withChecksum(1, [0, 255, 255, 255, 255, 7, 0, 0, 0])]],
-    ['an unknown mode', [...withChecksum(1, [0xff, 1, 0, 0, 0, 0, 0, 0, 0])]],
+    ['more points than a block holds', withChecksum(1, [0, 255, 255, 255, 255, 7, 0, 0, 0])],
+    ['an unknown mode', withChecksum(1, [0xff, 1, 0, 0, 0, 0, 0, 0, 0])],
+    ['no points', withChecksum(1, [0x40, 0, 0, 0, 0])],
+    ['a number of nine bytes', withChecksum(1, [0x40, 1, ...nines, 0, 0, 0, 0, 0, 0])],
+    ['a linear step beyond 2^50', withChecksum(1, [0x40, 1, 0, ...large, 0, 0, 0, 0, 0])],
+    ['another step beyond 2^50', withChecksum(1, [0x44, 1, 0, ...large, 0, 0, 0, 0, 0])],
+    ['a key beyond 2^31', withChecksum(1, [0x40, 1, 128, 128, 128, 128, 16, 0, 0, 0, 0, 0, 0])],
+    ['a key of 64 bits', withChecksum(1, [0x42, 1, 7, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0])],
+    ['a value that is cut', withChecksum(1, [0x40, 1, 0, 0, 0, 0, 0])],
     ['a count of parts that never ends', [2, ...Array<number>(9).fill(255)]],
     ['parts that are not there', [2, 255, 255, 255, 255, 7]],
   ])('with %s is refused', (_name, bytes) => {
     expect(() => decodeBlock(Uint8Array.from(bytes))).toThrow(CorruptPointsError)
+    expect(() => decodeBlockInto(new PointsBuilder(), Uint8Array.from(bytes))).toThrow(
+      CorruptPointsError,
+    )
   })
 })

@@ -212,7 +212,7 @@ function readColumns(cursor: Cursor): Points {
 
 function readKeys(cursor: Cursor, n: number, mode: number): Int32Array {
   const column = readInts(cursor, n, mode)
-  if (column instanceof BigInt64Array) throw new CorruptPointsError('Metric keys of 64 bits')
+  if (column instanceof BigInt64Array) throw new CorruptPointsError('A metric key of 64 bits')
   const keys = new Int32Array(n)
   for (let i = 0; i < n; i++) {
     keys[i] = expectKey(column[i] as number)

@@ -9,14 +9,20 @@ import { PointsBuilder, selectKeys } from './points.ts'
 
 const sortedPoints = someRows.map((rows) => sortAndDropEquals(pointsOf(rows)))
 
-/** A chunk of any body, its checksum right. */
-function chunkOf(body: readonly number[], length = body.length): Uint8Array {
-  const frame = zstdCompressSync(Uint8Array.from(body))
-  const payload = Uint8Array.of((length % 128) | 128, length >> 7, ...frame)
+/** A chunk of any payload, its checksum right. */
+function withChecksum(payload: readonly number[]): Uint8Array {
   const bytes = Uint8Array.of(3, 0, 0, 0, 0, ...payload)
   new DataView(bytes.buffer).setUint32(1, crc32(bytes), true)
   return bytes
 }
+
+/** A chunk of any body, said to be of that length. */
+function chunkOf(body: readonly number[], length = body.length): Uint8Array {
+  const varint = [(length % 128) | 128, ((length >> 7) % 128) | 128, ((length >> 14) % 128) | 128]
+  return withChecksum([...varint, length >> 21, ...zstdCompressSync(Uint8Array.from(body))])
+}
+
+const zeros = Array<number>(10_000).fill(0)
 
 /** `counts[k]` points of key k. */
 function seriesOf(counts: readonly number[]) {
@@ -100,6 +106,7 @@ describe('cutting', () => {
     ['cuts through a key that would leave less than half', [400, 900], [1024, 276]],
     ['cuts a long series at 1024 points', [3000], [1024, 1024, 952]],
     ['leaves few points in one piece', [10, 20], [30]],
+    ['prefers a full piece that ends with a key', [600, 424, 5], [1024, 5]],
     ['fills a piece that ends with a key to the last point', [1024, 5], [1024, 5]],
   ])('%s', (_name, counts, expected) => {
     const pieces = cutChunks(seriesOf(counts))
@@ -171,12 +178,23 @@ describe('a damaged chunk', () => {
   })
 
   test.each([
-    ['that unpacks to more than it says', chunkOf(Array<number>(10_000).fill(0), 100)],
-    ['that unpacks to less than it says', chunkOf([0x15, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0], 100)],
-    ['that is no zstd frame', Uint8Array.of(3, 0x8d, 0xef, 2, 0xd2, 0)],
-    ['of another format', Uint8Array.of(1, 0, 0, 0, 0)],
-  ])('%s is refused', (_name, bytes) => {
+    ['that unpacks to more than it says', chunkOf(zeros, 100), 'does not decompress'],
+    ['that unpacks to less than it says', chunkOf([0x15, 1], 100), 'A chunk of 2 bytes, not 100'],
+    ['that says it unpacks to too much', chunkOf([0x15, 1], 2 ** 22), 'A chunk of 4194304 bytes'],
+    ['that is no zstd frame', withChecksum([0x80, 1, 1, 2, 3]), 'does not decompress'],
+    ['of another format', Uint8Array.of(1, 0, 0, 0, 0), 'Metric format 1 where 3'],
+    ['with fewer points than it says', chunkOf([0x15, 2, 1, 0, 1, ...zeros.slice(0, 10)]), '1 poi'],
+    ['with more points than it says', chunkOf([0x15, 1, 1, 0, 2, 0, 0, 0, 0, 0, 0]), '2 points'],
+    ['with more series than points', chunkOf([0x15, 1, 2, 0, 1, 0, 0, 0, 0, 0, 0]), '1 points in'],
+    ['with an empty series', chunkOf([0x15, 1, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]), 'of 0 metric'],
+    [
+      'with a value that is cut',
+      chunkOf([0x15, 1, 1, 0, 1, 0, 0, 0, 0, 0]),
+      'end at byte 11 of 10',
+    ],
+  ])('%s is refused', (_name, bytes, message) => {
     expect(() => decodeChunk(bytes)).toThrow(CorruptPointsError)
+    expect(() => decodeChunk(bytes)).toThrow(message)
   })
 
   test('is the only thing that is refused', () => {

@@ -254,7 +254,6 @@ function readPlanes(cursor: Cursor, { n, series, mode }: Layout): Float64Array {
   const values = mode === FLOAT32 ? new Float32Array(n) : new Float64Array(n)
   const size = values.BYTES_PER_ELEMENT
   const { bytes, at } = cursor
-  if (at + n * size > bytes.length) throw new CorruptPointsError('Metric points are cut')
   const target = new Uint8Array(values.buffer)
   for (const { from, to } of series) {
     for (let plane = 0; plane < size; plane++) {

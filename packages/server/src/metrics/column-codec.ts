@@ -60,6 +60,7 @@ function readUint32(bytes: Uint8Array, at: number): number {
   return value >>> 0
 }
 
+/** Every decoder ends here; a column that was read past the end has moved the cursor there too. */
 export function expectEnd(cursor: Cursor): void {
   if (cursor.at !== cursor.bytes.length) {
     throw new CorruptPointsError(`Metric points end at byte ${cursor.at} of ${cursor.bytes.length}`)
@@ -249,7 +250,6 @@ export function writeBytes(cursor: Cursor, column: Column): void {
 
 export function readBytes(cursor: Cursor, column: Column): void {
   const end = cursor.at + column.byteLength
-  if (end > cursor.bytes.length) throw new CorruptPointsError('Metric points are cut')
   new Uint8Array(column.buffer).set(cursor.bytes.subarray(cursor.at, end))
   cursor.at = end
 }
@@ -274,9 +274,6 @@ export function writeFloat(cursor: Cursor, value: number, size: 4 | 8): void {
 }
 
 export function readFloat(cursor: Cursor, size: 4 | 8): number {
-  const { bytes, at } = cursor
-  if (at + size > bytes.length) throw new CorruptPointsError('Metric points are cut')
-  for (let i = 0; i < size; i++) floatBytes[i] = bytes[at + i] as number
-  cursor.at = at + size
+  for (let i = 0; i < size; i++) floatBytes[i] = cursor.bytes[cursor.at++] as number
   return size === 4 ? floats.getFloat32(0, true) : floats.getFloat64(0, true)
 }

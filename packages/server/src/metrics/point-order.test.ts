@@ -76,6 +76,27 @@ describe('sorting', () => {
     ])
   })
 
+  test.each([
+    [[0, -0], [-0]],
+    [
+      [Number.NaN, 0],
+      [0, Number.NaN],
+    ],
+    [
+      [Number.NaN, -1],
+      [-1, Number.NaN],
+    ],
+    [
+      [1, Number.NaN],
+      [Number.NaN, 1],
+    ],
+    [[Number.NaN, Number.NaN], [Number.NaN]],
+  ])('puts the values %j of one step right', (values, expected) => {
+    const points = pointsOf(values.map((value) => [1, 0, 0, value]))
+
+    expect([...sortAndDropEquals(points).values]).toEqual(expected)
+  })
+
   test('tells timestamps apart that differ only beyond 2^53', () => {
     const points = pointsOf([
       [1, 2n ** 53n + 1n, 0, 0],

@@ -17,9 +17,11 @@ describe('points', () => {
       [1, 2 ** 53 - 1, 2n ** 53n, 0],
       [1, -(2n ** 53n) + 1n, 5, 0],
     ])
+    const unsafe = pointsOf([[1, 2 ** 53, 0, 0]])
 
     expect(steps).toEqual(Float64Array.of(2 ** 53 - 1, 1 - 2 ** 53))
     expect(timestamps).toEqual(BigInt64Array.of(2n ** 53n, 5n))
+    expect(unsafe.steps).toEqual(BigInt64Array.of(2n ** 53n))
   })
 
   test('refuse a step that is no int64 instead of wrapping it', () => {
