@@ -99,6 +99,7 @@ const TABLES = [
     model_id text, user_id text, status text not null, status_message text,
     primary key (model, version)) without rowid`,
   `create index model_version_by_run on model_version (run_id)`,
+  `create index model_version_latest on model_version (model, stage, version)`,
   `create index model_version_list on model_version (last_updated_time desc, model, version desc)`,
   `create table model_version_tag (
     model integer not null, version integer not null, key text not null, value text not null,
