@@ -72,6 +72,10 @@ describe('a block', () => {
     expect(decodeBlock(encodeBlock(points))).toEqual(points)
   })
 
+  test('is not made of no points', () => {
+    expect(() => encodeBlock(pointsOf([]))).toThrow('a block of no points')
+  })
+
   test('refuses a step that is no int64', () => {
     expect(() => encodeOne(1, 2n ** 63n, 0, 0)).toThrow(RangeError)
     expect(() => encodeOne(1, 0, 0.5, 0)).toThrow(RangeError)

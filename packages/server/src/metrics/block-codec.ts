@@ -1,3 +1,4 @@
+import { invariant } from '@millrace/api/errors'
 import {
   areFloat32,
   bytesMax,
@@ -50,6 +51,7 @@ let scratch = new Uint8Array(bytesMax(1024))
 /** The bytes of at least one point, in a buffer of their own that can be transferred. */
 export function encodeBlock(points: Points): Uint8Array {
   const { n, keys, values } = points
+  invariant(n > 0, 'a block of no points')
   if (n > POINTS_MAX) return joinBlocks(encodePieces(points))
   if (scratch.length < bytesMax(n)) scratch = new Uint8Array(bytesMax(n))
   const cursor: Cursor = { bytes: scratch, at: ENVELOPE_BYTES + 1 }

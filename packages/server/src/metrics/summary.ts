@@ -103,7 +103,7 @@ export function mergeSummary(a: Summary, b: Summary): Summary {
 }
 
 /** By (step, timestamp, value), values as MLflow orders them. */
-export function compareSamples(a: Sample, b: Sample): number {
+function compareSamples(a: Sample, b: Sample): number {
   if (a.step !== b.step) return a.step < b.step ? -1 : 1
   if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1
   return compareValues(a.value, b.value)
