@@ -33,7 +33,7 @@ export function contentDisposition(filename: string): string {
 
 // encodeURIComponent leaves these alone, and RFC 5987 does not allow them.
 function rfc5987(text: string): string {
-  return encodeURIComponent(text.toWellFormed()).replace(
+  return encodeURIComponent(text).replace(
     /['()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   )

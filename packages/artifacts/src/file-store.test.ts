@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { describeArtifactStore } from '../test/artifact-store-behaviour.ts'
 import { parseArtifactPath as at } from './artifact-path.ts'
@@ -118,17 +119,44 @@ describe('writing', () => {
   test('survives deletes of the same directory, storing the file or saying so', async () => {
     const store = openFileStore(root)
 
-    const writes = Array.from({ length: 40 }, (_, index) =>
-      store.write(at(`a/b/${index}`), body('x')),
-    )
-    const outcomes = Promise.allSettled(writes)
-    await Promise.all(Array.from({ length: 40 }, () => store.delete(at('a'))))
+    for (let round = 0; round < 60; round++) {
+      const outcomes = Promise.allSettled(
+        Array.from({ length: 4 }, (_, index) => store.write(at(`a/b/${index}`), body('x'))),
+      )
+      await Promise.all(Array.from({ length: 8 }, () => store.delete(at('a'))))
 
-    for (const outcome of await outcomes) {
-      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'ABORTED' })
+      for (const outcome of await outcomes) {
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'ABORTED' })
+      }
     }
     await store.delete(at('a'))
     expect(await readdir(root)).toEqual([])
+  })
+
+  test('lets a file be written into a directory that is being deleted', async () => {
+    const store = openFileStore(root)
+    await mkdir(join(root, 'a'), { recursive: true })
+    for (let index = 0; index < 300; index++) await writeFile(join(root, 'a', `${index}`), 'x')
+
+    const deleting = store.delete(at('a'))
+    while ((await readdir(join(root, 'a'))).length > 290) await setImmediate()
+    await store.write(at('a/new'), body('x'))
+    await deleting
+
+    expect(await readdir(join(root, 'a'))).toEqual(['new'])
+  })
+
+  test('takes uploads that begin while others end', async () => {
+    const store = openFileStore(root)
+    const writeMany = async (lane: string) => {
+      for (let index = 0; index < 40; index++) {
+        await store.write(at(`${lane}-${index}`), body('x'))
+      }
+    }
+
+    await Promise.all(['a', 'b', 'c'].map(writeMany))
+
+    expect(await readdir(root)).toHaveLength(120)
   })
 
   test('removes uploads that a crash left a day ago, and no others', async () => {
@@ -173,7 +201,7 @@ describe('writing', () => {
 describe('names that are no artifact paths', () => {
   test('are not listed, and go when their directory is deleted', async () => {
     const store = openFileStore(root)
-    await store.write(at('d/good'), body('x'))
+    for (const name of ['good', 'a\ufffd']) await store.write(at(`d/${name}`), body('x'))
     const bad = [
       Buffer.from('a\\b'),
       Buffer.from('a#b'),
@@ -184,7 +212,7 @@ describe('names that are no artifact paths', () => {
       await writeFile(Buffer.concat([Buffer.from(`${root}/d/`), name]), 'x')
     }
 
-    expect((await store.list(at('d'))).map(({ path }) => path)).toEqual([['d', 'good']])
+    expect((await store.list(at('d'))).map(({ path }) => path[1])).toEqual(['a\ufffd', 'good'])
     await store.delete(at('d'))
     expect(await readdir(root)).toEqual([])
   })

@@ -60,6 +60,7 @@ describe("sources refused with MLflow's texts", () => {
       'runs:r',
       'runs:/',
       'runs:/r/../x',
+      'runs:/r/./x',
       'runs:/r/%2e%2e/x',
       'runs:/r/a#b',
     ],

@@ -221,16 +221,38 @@ export function describeArtifactStore(name: string, openEmptyStore: () => Promis
     })
 
     test('stops an upload that is aborted, even while it waits for its body', async () => {
-      const stalled = new Readable({ read() {} })
-      stalled.push('begin')
       const abort = new AbortController()
+      const waiting = Promise.withResolvers<void>()
+      const content = ['chunk']
+      const stalled = new Readable({
+        highWaterMark: 1,
+        read() {
+          if (content.length > 0) this.push(content.pop())
+          else waiting.resolve()
+        },
+      })
 
       const writing = store.write(at('a'), stalled, { signal: abort.signal })
+      await waiting.promise
       await setImmediate()
       abort.abort()
 
       await expect(writing).rejects.toMatchObject({ name: 'AbortError' })
-      await expect(store.write(at('a'), chunks('x'), { signal: abort.signal })).rejects.toThrow()
+      expect(await list()).toEqual([])
+    })
+
+    test('stops an endless body that is no stream at the chunk after the abort', async () => {
+      const abort = new AbortController()
+      async function* endless() {
+        for (let index = 0; ; index++) {
+          yield Buffer.from('chunk')
+          if (index === 3) abort.abort()
+        }
+      }
+
+      const writing = store.write(at('a'), endless(), { signal: abort.signal })
+
+      await expect(writing).rejects.toMatchObject({ name: 'AbortError' })
       expect(await list()).toEqual([])
     })
 
