@@ -4,8 +4,16 @@ import type { Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import type { Comparison } from './filter.ts'
 import type { RunOrder } from './order-by.ts'
-import type { PageTokenOwner } from './page-token.ts'
-import { queryRuns, type RunRow, type RunSearch, runSortPlan } from './run-general-query.ts'
+import type { PageStart, PageTokenOwner } from './page-token.ts'
+import { findRareDriver } from './run-drivers.ts'
+import {
+  queryRuns,
+  type RunRow,
+  type RunSearch,
+  runSortPlan,
+  type SortedRun,
+} from './run-general-query.ts'
+import { walkRunIndex } from './run-index-walk.ts'
 import { readPage } from './sorted-page.ts'
 import { stagesOf, type ViewType } from './view-type.ts'
 
@@ -53,10 +61,25 @@ export async function searchRuns(db: Db, request: SearchRunsRequest): Promise<Ru
         keyIds: await keyNames(db).find(db, namesIn(comparisons, orderBy)),
         visible: request.visibility(sql.ref<number>('run.experiment')),
       }
-      return queryRuns(db, search, { start, limit })
+      return readRuns(db, search, start, limit)
     },
   )
   return { runs: rows, nextPageToken }
+}
+
+/** The cheapest way that applies; all of them find the same. */
+async function readRuns(
+  db: Db,
+  search: RunSearch,
+  start: PageStart,
+  limit: number,
+): Promise<SortedRun[]> {
+  const driver = await findRareDriver(db, search)
+  if (driver === undefined && (start === undefined || 'after' in start)) {
+    const walked = await walkRunIndex(db, search, start?.after, limit)
+    if (walked !== undefined) return walked
+  }
+  return queryRuns(db, search, { start, limit, driver })
 }
 
 function namesIn(comparisons: readonly Comparison[], order: readonly RunOrder[]): Set<string> {

@@ -53,10 +53,18 @@ export async function readSortedRows<Row>(
     where ${allOf(wanted)}
     order by ${sortBy(sort)}
     limit ${limit} offset ${offset}`.execute(db)
-  return rows.map((row) => ({
-    row,
-    sortValues: sort.map((_column, index) => row[`sort_${index}`] as SortValue), // What sorts is a number, a text or null.
-  }))
+  return rows.map((row) => takeSortValues(row, sort.length))
+}
+
+/** From the last to the first, which leaves the row in the engine's fast form. */
+function takeSortValues<Row>(row: Row & Record<string, unknown>, count: number): SortedRow<Row> {
+  const sortValues: SortValue[] = []
+  for (let index = count - 1; index >= 0; index--) {
+    const name = `sort_${index}`
+    sortValues.unshift(row[name] as SortValue) // What sorts is a number, a text or null.
+    delete row[name]
+  }
+  return { row, sortValues }
 }
 
 function sortName(index: number): RawBuilder<unknown> {
