@@ -1,8 +1,11 @@
 import type { Api } from '@millrace/api/api'
 import type { Handlers } from './handlers.ts'
 
-/** The MLflow release whose surface is served; clients below 3.4 would send spans as files. */
-export const MLFLOW_VERSION = '3.17.2'
+/**
+ * What `/version` reports. From 3.4 on clients send spans by OTLP, which is not served, so the newest
+ * release below that is named.
+ */
+export const MLFLOW_VERSION = '3.3.2'
 
 export const service: Handlers<Api['service']> = {
   async serverInfo() {

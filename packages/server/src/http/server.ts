@@ -24,7 +24,6 @@ const HEADERS_TIMEOUT_MS = 60_000
 export function createHttpServer(guardOptions: GuardOptions): FastifyInstance {
   const app = fastify({
     logger: { level: 'error', base: null },
-    disableRequestLogging: true,
     bodyLimit: BODY_MAX_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: 0,
