@@ -41,6 +41,8 @@ export interface Endpoint<Input extends z.ZodType = z.ZodType, Output extends z.
    * `artifacts` handlers change files, which the store itself makes durable.
    */
   effect: 'read' | 'write' | 'artifacts'
+  /** Done twice it makes two things; a client that never saw the answer is told it on its retry. */
+  makesNew?: true
   input: Input
   output: Output
 }

@@ -36,6 +36,7 @@ export const experiments = {
     summary: 'Create an experiment with a name that no other one has, deleted ones included.',
     access: { create: 'experiment' },
     effect: 'write',
+    makesNew: true,
     input: z.object({
       name: RequiredText,
       artifact_location: z.string().optional(),

@@ -58,6 +58,7 @@ export const loggedModels = {
     summary: 'Create a logged model in an experiment; it is pending until it is finalized.',
     access: { permission: 'EDIT', on: 'experiment', field: 'experiment_id' },
     effect: 'write',
+    makesNew: true,
     input: z.object({
       experiment_id: RequiredId,
       name: z.string().optional(),

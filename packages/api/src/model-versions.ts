@@ -59,6 +59,7 @@ export const modelVersions = {
     summary: 'Create the next version of a registered model from the artifacts at a source.',
     access: editModel,
     effect: 'write',
+    makesNew: true,
     input: z.object({
       name: RequiredText,
       source: RequiredText,

@@ -34,6 +34,7 @@ export const registeredModels = {
     summary: 'Create a registered model, or a prompt, with a name that no other one has.',
     access: { create: 'registered_model' },
     effect: 'write',
+    makesNew: true,
     input: z.object({
       name: RequiredText,
       tags: z.array(KeyValue).optional(),

@@ -110,6 +110,7 @@ export const runs = {
     summary: 'Create a run in an active experiment; without a name it gets a random one.',
     access: { permission: 'EDIT', on: 'experiment', field: 'experiment_id' },
     effect: 'write',
+    makesNew: true,
     input: z.object({
       experiment_id: RequiredId,
       user_id: z.string().optional(),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Endpoint, Group } from '@millrace/api/endpoint'
 import { invariant } from '@millrace/api/errors'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -13,6 +14,7 @@ import {
   readQuery,
 } from './request-input.ts'
 import type { ServerParts } from './server.ts'
+import { UndeliveredAnswers } from './undelivered.ts'
 
 type AnyHandler =
   | ((context: RequestContext, input: unknown) => Promise<unknown>)
@@ -58,12 +60,16 @@ function routeHandler(parts: ServerParts, id: string, endpoint: Endpoint, handle
   const prepare = typeof handler === 'function' ? undefined : handler.prepare
   const run = typeof handler === 'function' ? handler : handler.run
   const isWrite = endpoint.effect === 'write'
+  const { makesNew } = endpoint
+  const undelivered = new UndeliveredAnswers()
 
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const input = parseInput(endpoint.input, readInput(request, endpoint, fields))
     const { database, settings } = parts
     const caller = await authenticate(request)
     await authorize(endpoint.access, { db: database.read, caller }, input)
+    const repeat = makesNew && !undelivered.isEmpty ? undelivered.take(keyOf(request)) : undefined
+    if (repeat !== undefined) return sendJson(reply, repeat.output)
     const prepared = prepare ? prepare(input) : input
     const output = isWrite
       ? await database.write(id, caller, prepared)
@@ -71,8 +77,19 @@ function routeHandler(parts: ServerParts, id: string, endpoint: Endpoint, handle
           { db: database.read, caller, settings, fold: parts.fold },
           prepared as never,
         )
+    if (makesNew && isGone(request)) undelivered.keep(keyOf(request), output)
     return sendJson(reply, output)
   }
+}
+
+function isGone({ raw: { socket } }: FastifyRequest): boolean {
+  return socket.destroyed || socket.writableEnded
+}
+
+/** Requests with the same key are the same request, sent again. */
+function keyOf({ method, url, body, headers }: FastifyRequest): string {
+  const hash = createHash('sha256').update(`${method} ${url} ${headers.authorization ?? ''}\n`)
+  return hash.update(body instanceof Buffer ? body : '').digest('base64')
 }
 
 function readInput(

@@ -85,8 +85,8 @@ export const loggedModels: Handlers<Api['loggedModels']> = {
   },
 
   async search({ db, caller }, input) {
-    const { experiment_ids = [], max_results = 0 } = input
-    if (experiment_ids.length === 0) {
+    const { experiment_ids, max_results = 0 } = input
+    if (experiment_ids === undefined) {
       throw invalid(
         "Missing value for required parameter 'experiment_ids'. See the API docs for more information about request parameters.",
       )

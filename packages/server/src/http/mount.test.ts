@@ -1,0 +1,65 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startServer, type TestServer } from '../../test/start-server.ts'
+
+let server: TestServer
+let port: number
+beforeAll(async () => {
+  server = await startServer()
+  await server.http.listen({ host: '127.0.0.1', port: 0 })
+  const address = server.http.server.address()
+  port = typeof address === 'object' && address !== null ? address.port : 0
+})
+afterAll(() => server.close())
+
+async function post(path: string, body: string): Promise<Response> {
+  const headers = { 'content-type': 'application/json' }
+  return fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body })
+}
+
+/** Sends a request and breaks the connection without waiting for the answer. */
+async function postAndLeave(path: string, body: string): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  const head = [
+    `POST ${path} HTTP/1.1`,
+    'Host: localhost',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
+  await new Promise((resolve) => socket.write(`${head.join('\r\n')}\r\n\r\n${body}`, resolve))
+  socket.resetAndDestroy()
+  await once(socket, 'close')
+}
+
+const create = '/api/2.0/mlflow/runs/create'
+
+async function countRuns(): Promise<number> {
+  const { runs = [] } = await server.client.runs.search({ experiment_ids: [experiment_id] })
+  return runs.length
+}
+
+let experiment_id: string
+
+test('a create whose client left before the answer is not done again when it is sent again', async () => {
+  experiment_id = (await server.client.experiments.create({ name: 'left' })).experiment_id
+  const body = JSON.stringify({ experiment_id, start_time: 1, run_name: 'r' })
+
+  await postAndLeave(create, body)
+  await expect.poll(countRuns).toBe(1)
+  const retried = (await (await post(create, body)).json()) as { run: { info: { run_id: string } } }
+
+  const { runs = [] } = await server.client.runs.search({ experiment_ids: [experiment_id] })
+  expect(runs.map(({ info }) => info.run_id)).toEqual([retried.run.info.run_id])
+})
+
+test('a create that was answered is done again when somebody asks for it again', async () => {
+  experiment_id = (await server.client.experiments.create({ name: 'stayed' })).experiment_id
+  const body = JSON.stringify({ experiment_id, start_time: 1, run_name: 'r' })
+
+  await (await post(create, body)).json()
+  await (await post(create, body)).json()
+
+  expect(await countRuns()).toBe(2)
+})
