@@ -146,19 +146,6 @@ describe('writing', () => {
     expect(await readdir(join(root, 'a'))).toEqual(['new'])
   })
 
-  test('takes uploads that begin while others end', async () => {
-    const store = openFileStore(root)
-    const writeMany = async (lane: string) => {
-      for (let index = 0; index < 40; index++) {
-        await store.write(at(`${lane}-${index}`), body('x'))
-      }
-    }
-
-    await Promise.all(['a', 'b', 'c'].map(writeMany))
-
-    expect(await readdir(root)).toHaveLength(120)
-  })
-
   test('removes uploads that a crash left a day ago, and no others', async () => {
     const uploads = join(root, '#uploads')
     await mkdir(uploads, { recursive: true })

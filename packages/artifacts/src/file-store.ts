@@ -37,7 +37,8 @@ import { createUpload, receive, removeStaleUploads, UPLOADS } from './file-uploa
 const CLEAN_INTERVAL_MS = 3600 * 1000
 const PLACE_ATTEMPTS_MAX = 5
 const LSTATS_AT_ONCE = 64
-const READ_CHUNK_BYTES = 256 * 1024
+// As fast as larger chunks, and half of the memory that chunks awaiting collection take.
+const READ_CHUNK_BYTES = 128 * 1024
 // Without O_NONBLOCK, opening a pipe someone put below the root would wait for its writer.
 const READ_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 

@@ -1,15 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { type FileHandle, lstat, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
 import { addAbortSignal, Readable } from 'node:stream'
 import { ApiError, invalid } from '@millrace/api/errors'
 import type { WriteOptions, WrittenArtifact } from './artifact-store.ts'
-import {
-  childPath,
-  type Directory,
-  hasCode,
-  ignore,
-  openOrCreateChildDirectory,
-} from './directory.ts'
+import { childPath, type Directory, hasCode, ignore, openChildDirectory } from './directory.ts'
 
 /**
  * Where unfinished uploads live, directly below the root and so on its file system. `#` is in no
@@ -26,12 +20,16 @@ export interface Upload extends AsyncDisposable {
   readonly path: string
 }
 
-/** Starts an upload in a store's root. */
+/**
+ * Starts an upload in a store's root. It begins again when another upload, finishing at this
+ * moment, has removed the empty directory.
+ */
 export async function createUpload(root: Directory): Promise<Upload> {
   for (;;) {
-    const uploads = await openOrCreateChildDirectory(root, UPLOADS)
+    await mkdir(childPath(root, UPLOADS), { mode: 0o700 }).catch(ignore(undefined, 'EEXIST'))
+    const uploads = await openChildDirectory(root, UPLOADS).catch(ignore(undefined, 'ENOENT'))
+    if (!uploads) continue
     const path = childPath(uploads, randomUUID())
-    // ENOENT when another upload finished in between and removed the empty directory.
     const handle = await open(path, 'wx', 0o600).catch(async (error) => {
       await uploads[Symbol.asyncDispose]()
       return ignore(undefined, 'ENOENT')(error)
