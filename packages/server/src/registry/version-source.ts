@@ -1,4 +1,4 @@
-import { type ApiError, invalid, notFound } from '@millrace/api/errors'
+import { ApiError, invalid, notFound } from '@millrace/api/errors'
 import { decodedForms } from '@millrace/artifacts/artifact-path'
 import { type ArtifactLocation, parseLocation } from '@millrace/artifacts/location'
 import {
@@ -58,7 +58,7 @@ export function resolvePromptSource(
   { settings }: Pick<RequestContext, 'settings'>,
   { source, run_id = '' }: SourceRequest,
 ): ResolvedSource {
-  if (parseSource(source, settings).kind !== 'placeholder') {
+  if (!isPlaceholder(source, settings)) {
     throw invalid(
       `Invalid prompt source: '${source}'. Prompt sources must use an MLflow placeholder.`,
     )
@@ -112,6 +112,15 @@ function parseSource(source: string, settings: Settings): ModelSource {
     allowedSchemes: settings.allowedArtifactSchemes,
     ownLocations: ownLocations(settings),
   })
+}
+
+function isPlaceholder(source: string, settings: Settings): boolean {
+  try {
+    return parseSource(source, settings).kind === 'placeholder'
+  } catch (error) {
+    if (error instanceof ApiError) return false
+    throw error
+  }
 }
 
 /** A version made of another one shares its artifacts and its lineage, and may not claim others. */

@@ -126,6 +126,8 @@ export async function appendModelVersion(
       `Tag '${MODEL_VERSIONS_TAG}' of logged model '${model.model_id}' is not a JSON list.`,
     )
   }
+  const text = JSON.stringify(version)
+  if (versions.some((each) => JSON.stringify(each) === text)) return
   const value = JSON.stringify([...versions, version])
   await upsertLoggedModelTags(db, model, [{ key: MODEL_VERSIONS_TAG, value }])
 }
