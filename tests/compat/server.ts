@@ -20,7 +20,7 @@ export interface RunningServer extends AsyncDisposable {
 
 const START_LIMIT_MS = 120_000
 const STOP_LIMIT_MS = 10_000
-const OUTPUT_CHARACTERS = 4_000
+const OUTPUT_CHARACTERS = 1_500
 
 /**
  * Starts the server that MILLRACE_COMPAT_TARGET names on a free loopback port and waits until /health
