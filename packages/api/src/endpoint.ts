@@ -26,7 +26,10 @@ export type Access =
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** One endpoint of the JSON API as data; everything else is derived from it. */
-export interface Endpoint<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType> {
+export interface Endpoint<
+  Input extends z.ZodType = z.ZodType,
+  Output extends z.ZodType = z.ZodType,
+> {
   /** A second method is answered too where old clients use it; the first one is the client's. */
   method: Method | readonly [Method, ...Method[]]
   /** Path below `/api/<version>`; `:name` matches one segment and joins the input. */

@@ -1,6 +1,15 @@
 import { z } from 'zod'
 import { endpoint } from './endpoint.ts'
-import { Id, Int64, KeyValue, KeyValueOut, lenientEnum, NextPageToken, RequiredId, RequiredText } from './wire.ts'
+import {
+  Id,
+  Int64,
+  KeyValue,
+  KeyValueOut,
+  lenientEnum,
+  NextPageToken,
+  RequiredId,
+  RequiredText,
+} from './wire.ts'
 
 /** MLflow's `ViewType`. */
 export const ViewType = lenientEnum(['ACTIVE_ONLY', 'DELETED_ONLY', 'ALL'], 1)
@@ -27,7 +36,10 @@ const SearchInput = z.object({
   view_type: ViewType.optional(),
 })
 
-const Page = z.object({ experiments: z.array(Experiment).optional(), next_page_token: NextPageToken })
+const Page = z.object({
+  experiments: z.array(Experiment).optional(),
+  next_page_token: NextPageToken,
+})
 
 export const experiments = {
   create: endpoint({

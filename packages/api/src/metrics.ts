@@ -33,7 +33,7 @@ export const metrics = {
     access: { permission: 'READ', on: 'run', field: 'run_ids' },
     effect: 'read',
     input: z.object({
-      run_ids: z.array(Id).optional(),
+      run_ids: z.array(Id),
       metric_key: RequiredText,
       start_step: Int64.optional(),
       end_step: Int64.optional(),

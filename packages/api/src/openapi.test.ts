@@ -19,17 +19,22 @@ const endpoints = Object.entries<Group>(api).flatMap(([groupName, group]) =>
   })),
 )
 
-test.each(endpoints)('$id names a field of its input as what access is decided on', ({ endpoint }) => {
-  const { access, input } = endpoint
-  if (typeof access === 'string' || 'create' in access) return
+test.each(endpoints)(
+  '$id names a field of its input as what access is decided on',
+  ({ endpoint }) => {
+    const { access, input } = endpoint
+    if (typeof access === 'string' || 'create' in access) return
 
-  const fields = Object.keys((input as { shape?: object }).shape ?? {})
-  expect(fields).toContain(access.field)
-})
+    const fields = Object.keys((input as { shape?: object }).shape ?? {})
+    expect(fields).toContain(access.field)
+  },
+)
 
 test('no two endpoints answer the same method and path', () => {
   const seen = endpoints.flatMap(({ endpoint: { method, path, version = '2.0' } }) =>
-    (typeof method === 'string' ? [method] : [...method]).map((verb) => `${verb} ${version}${path}`),
+    (typeof method === 'string' ? [method] : [...method]).map(
+      (verb) => `${verb} ${version}${path}`,
+    ),
   )
 
   expect(seen).toEqual([...new Set(seen)])

@@ -32,7 +32,10 @@ export function openapi(): Json {
         parameters: parameters(endpoint.input, path),
         ...(endpoint.direction === 'upload' && { requestBody: { content: BYTES } }),
         responses: {
-          200: { description: 'Done.', ...(endpoint.direction === 'download' && { content: BYTES }) },
+          200: {
+            description: 'Done.',
+            ...(endpoint.direction === 'download' && { content: BYTES }),
+          },
           default: ERROR_RESPONSE,
         },
       }

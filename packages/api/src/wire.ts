@@ -99,9 +99,7 @@ export function lenientEnum<const Names extends readonly [string, ...string[]]>(
   return z
     .union([z.string(), z.number()])
     .transform((value): Names[number] | undefined =>
-      typeof value === 'number'
-        ? names[value - firstNumber]
-        : names.find((name) => name === value),
+      typeof value === 'number' ? names[value - firstNumber] : names.find((name) => name === value),
     )
     .meta({ type: 'string', enum: [...names] })
 }

@@ -1,9 +1,9 @@
 import { api, streams } from '@millrace/api/api'
 import type { FastifyInstance } from 'fastify'
+import { handlers, streamHandlers } from './all-handlers.ts'
 import type { ServerConfig } from './config.ts'
 import type { Database } from './db/database.ts'
 import { openSqliteDatabase } from './db/sqlite-database.ts'
-import { handlers, streamHandlers } from './all-handlers.ts'
 import { mountGroup } from './http/mount.ts'
 import { mountStreams } from './http/mount-stream.ts'
 import {

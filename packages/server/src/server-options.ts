@@ -145,10 +145,7 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
   {
     name: 'allowed-artifact-schemes',
     value: 'SCHEMES',
-    env: [
-      'MILLRACE_ALLOWED_ARTIFACT_SCHEMES',
-      'MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES',
-    ],
+    env: ['MILLRACE_ALLOWED_ARTIFACT_SCHEMES', 'MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES'],
     describe: 'URL schemes such as https or ftp that an artifact_location may use.',
     defaultsTo: '',
   },

@@ -5,10 +5,13 @@ import { type Client, createClient } from '@millrace/client/client'
 import type { FastifyInstance } from 'fastify'
 import { createApp } from '../src/app.ts'
 import { localConfig, type ServerConfig } from '../src/config.ts'
+import type { Db } from '../src/db/dialect.ts'
 
 export interface TestServer extends AsyncDisposable {
   client: Client
   http: FastifyInstance
+  /** For looking at what is stored. */
+  db: Db
   /** Everything the server stores is in here. */
   directory: string
   config: ServerConfig
@@ -38,5 +41,6 @@ export async function startServer(
     await app.close()
     await rm(directory, { recursive: true, force: true })
   }
-  return { client, http: app.http, directory, config, close, [Symbol.asyncDispose]: close }
+  const db = app.database.read
+  return { client, http: app.http, db, directory, config, close, [Symbol.asyncDispose]: close }
 }

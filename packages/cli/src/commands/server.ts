@@ -74,7 +74,9 @@ function stopOnSignal(close: () => Promise<void>): void {
     close().then(
       () => process.exit(0),
       (error: unknown) => {
-        process.stderr.write(`millrace: ${error instanceof Error ? error.message : String(error)}\n`)
+        process.stderr.write(
+          `millrace: ${error instanceof Error ? error.message : String(error)}\n`,
+        )
         process.exit(1)
       },
     )

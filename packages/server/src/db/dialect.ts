@@ -1,6 +1,6 @@
 import {
-  type CompiledQuery,
   type Compilable,
+  type CompiledQuery,
   type Expression,
   type Insertable,
   Kysely,

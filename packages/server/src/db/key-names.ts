@@ -101,5 +101,8 @@ const selectByName = compileOnce<{ name: string }, { id: number }>((db, param) =
 )
 
 const insertName = compileOnce<{ name: string }, { id: number }>((db, param) =>
-  db.insertInto('key_name').values({ name: param('name') }).returning('id'),
+  db
+    .insertInto('key_name')
+    .values({ name: param('name') })
+    .returning('id'),
 )

@@ -1,5 +1,5 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isIP } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { sendErrorBody } from './error-response.ts'
 
 export interface GuardOptions {
@@ -93,7 +93,9 @@ function isLocalAddress(name: string): boolean {
   const version = isIP(name)
   if (version === 6) {
     const address = name.toLowerCase()
-    return address === '::1' || /^f[cd][0-9a-f]{2}:/.test(address) || /^fe[89ab][0-9a-f]:/.test(address)
+    return (
+      address === '::1' || /^f[cd][0-9a-f]{2}:/.test(address) || /^fe[89ab][0-9a-f]:/.test(address)
+    )
   }
   if (version !== 4) return false
   const [first = 0, second = 0] = name.split('.').map(Number)

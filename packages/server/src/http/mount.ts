@@ -73,10 +73,7 @@ function routeHandler(parts: ServerParts, id: string, endpoint: Endpoint, handle
     const prepared = prepare ? prepare(input) : input
     const output = isWrite
       ? await database.write(id, caller, prepared)
-      : await run(
-          { db: database.read, caller, settings, fold: parts.fold },
-          prepared as never,
-        )
+      : await run({ db: database.read, caller, settings, fold: parts.fold }, prepared as never)
     if (makesNew && isGone(request)) undelivered.keep(keyOf(request), output)
     return sendJson(reply, output)
   }
@@ -137,4 +134,3 @@ function stringify(output: unknown): string {
 
 /** `JSON.rawJSON` is in Node since 21, and not yet in TypeScript's library. */
 const { rawJSON: rawJson } = JSON as unknown as { rawJSON(text: string): unknown }
-

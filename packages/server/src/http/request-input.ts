@@ -149,7 +149,11 @@ function inputError(error: z.ZodError, input: unknown): ApiError {
   for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
   const name = path.reduce<string>(
     (text, key) =>
-      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+      typeof key === 'number'
+        ? `${text}[${key}]`
+        : text === ''
+          ? String(key)
+          : `${text}.${String(key)}`,
     '',
   )
   if (value === undefined || value === '') {

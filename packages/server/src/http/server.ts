@@ -39,7 +39,10 @@ export function createHttpServer(guardOptions: GuardOptions): FastifyInstance {
 }
 
 /** A scope whose routes get their body as bytes in memory. */
-export function withBufferedBodies(app: FastifyInstance, mountAll: (scope: FastifyInstance) => void) {
+export function withBufferedBodies(
+  app: FastifyInstance,
+  mountAll: (scope: FastifyInstance) => void,
+) {
   return app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -50,7 +53,10 @@ export function withBufferedBodies(app: FastifyInstance, mountAll: (scope: Fasti
 }
 
 /** A scope whose routes get their body as the stream it is, of any size. */
-export function withStreamedBodies(app: FastifyInstance, mountAll: (scope: FastifyInstance) => void) {
+export function withStreamedBodies(
+  app: FastifyInstance,
+  mountAll: (scope: FastifyInstance) => void,
+) {
   return app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, body: Readable, done) => done(null, body))

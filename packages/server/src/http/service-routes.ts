@@ -30,12 +30,15 @@ function text(reply: FastifyReply, body: string) {
 
 /** Clients take a 404 without JSON for "this server has no such endpoint" and fall back. */
 function notFound(request: FastifyRequest, reply: FastifyReply, _staticPrefix: string) {
-  if (request.method === 'OPTIONS') return sendErrorBody(reply, 405, 'BAD_REQUEST', 'No such method')
+  if (request.method === 'OPTIONS')
+    return sendErrorBody(reply, 405, 'BAD_REQUEST', 'No such method')
   return reply
     .code(404)
     .header('content-type', 'text/html; charset=utf-8')
     .header('content-security-policy', PAGE_POLICY)
-    .send('<!doctype html><title>404 Not Found</title><h1>Not Found</h1><p>No such page or endpoint.')
+    .send(
+      '<!doctype html><title>404 Not Found</title><h1>Not Found</h1><p>No such page or endpoint.',
+    )
 }
 
 const PAGE_POLICY =
@@ -70,7 +73,16 @@ async function mountPages(app: FastifyInstance, directory: string, prefix: strin
   )
 }
 
-const NOT_PAGES = ['/api', '/ajax-api', '/assets', '/get-artifact', '/model-versions', '/graphql', '/v1', '/static-files']
+const NOT_PAGES = [
+  '/api',
+  '/ajax-api',
+  '/assets',
+  '/get-artifact',
+  '/model-versions',
+  '/graphql',
+  '/v1',
+  '/static-files',
+]
 
 /** Whether a browser asks for one of the UI's own URLs, rather than a client for an endpoint. */
 function isPage(request: FastifyRequest, prefix: string): boolean {

@@ -1,5 +1,5 @@
-import type { Experiment } from '@millrace/api/experiments'
 import { alreadyExists, invalid, notFound } from '@millrace/api/errors'
+import type { Experiment } from '@millrace/api/experiments'
 import type { Selectable } from 'kysely'
 import { compileOnce, type Db, isUniqueViolation } from '../db/dialect.ts'
 import { type ExperimentTable, STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'

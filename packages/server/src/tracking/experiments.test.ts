@@ -60,7 +60,9 @@ describe('an experiment', () => {
       code: 'RESOURCE_DOES_NOT_EXIST',
       message: `No Experiment with id=${experiment_id} exists`,
     }
-    await expect(server.client.experiments.restore({ experiment_id })).rejects.toMatchObject(missing)
+    await expect(server.client.experiments.restore({ experiment_id })).rejects.toMatchObject(
+      missing,
+    )
     await server.client.experiments.delete({ experiment_id })
 
     await expect(server.client.experiments.delete({ experiment_id })).rejects.toMatchObject(missing)
@@ -115,13 +117,41 @@ describe('bad input', () => {
   test.each([
     ['no name', {}, "Missing value for required parameter 'name'."],
     ['an empty name', { name: '' }, "Missing value for required parameter 'name'."],
-    ['a number for a name', { name: 7 }, `Invalid value 7 for parameter 'name' supplied:  Hint: Value was of type 'int'.`],
-    ['a long name', { name: 'x'.repeat(501) }, "'name' exceeds the maximum length of 500 characters"],
-    ['a long tag', { name: 'n', tags: [{ key: 'k', value: 'v'.repeat(20_001) }] }, "'value' exceeds the maximum length of 20000 characters"],
-    ['a tag without key', { name: 'n', tags: [{ value: 'v' }] }, "Missing value for required parameter 'tags[0].key'."],
-    ['a location with a fragment', { name: 'n', artifact_location: 's3://b/k#/..' }, "'artifact_location' URL can't include fragments or params."],
-    ['a location with a climbing query', { name: 'n', artifact_location: 's3://b/k?x=/../..' }, 'Invalid query string'],
-    ['a location on a foreign host', { name: 'n', artifact_location: 'http://evil/x' }, "'artifact_location' cannot use the 'http' scheme"],
+    [
+      'a number for a name',
+      { name: 7 },
+      `Invalid value 7 for parameter 'name' supplied:  Hint: Value was of type 'int'.`,
+    ],
+    [
+      'a long name',
+      { name: 'x'.repeat(501) },
+      "'name' exceeds the maximum length of 500 characters",
+    ],
+    [
+      'a long tag',
+      { name: 'n', tags: [{ key: 'k', value: 'v'.repeat(20_001) }] },
+      "'value' exceeds the maximum length of 20000 characters",
+    ],
+    [
+      'a tag without key',
+      { name: 'n', tags: [{ value: 'v' }] },
+      "Missing value for required parameter 'tags[0].key'.",
+    ],
+    [
+      'a location with a fragment',
+      { name: 'n', artifact_location: 's3://b/k#/..' },
+      "'artifact_location' URL can't include fragments or params.",
+    ],
+    [
+      'a location with a climbing query',
+      { name: 'n', artifact_location: 's3://b/k?x=/../..' },
+      'Invalid query string',
+    ],
+    [
+      'a location on a foreign host',
+      { name: 'n', artifact_location: 'http://evil/x' },
+      "'artifact_location' cannot use the 'http' scheme",
+    ],
   ])('%s is refused in the words of MLflow', async (_what, body, message) => {
     const response = await server.http.inject({
       method: 'POST',
@@ -173,7 +203,12 @@ describe('the chain', () => {
     ['text/plain', "Bad Request. Content-Type must be one of ['application/json']."],
   ])('refuses a body of the type %s', async (contentType, message) => {
     const headers = contentType === undefined ? {} : { 'content-type': contentType }
-    const response = await server.http.inject({ method: 'POST', url, headers, payload: '{"name":"x"}' })
+    const response = await server.http.inject({
+      method: 'POST',
+      url,
+      headers,
+      payload: '{"name":"x"}',
+    })
 
     expect(response.json()).toMatchObject({ error_code: 'INVALID_PARAMETER_VALUE', message })
   })
@@ -194,7 +229,9 @@ describe('the chain', () => {
 
     const twice = await post(JSON.stringify(JSON.stringify({ name: 'twice encoded' })))
     const camel = await post('{"name":"camel","artifactLocation":"s3://bucket/key"}')
-    const both = await post('{"name":"b","artifactLocation":"s3://b/k","artifact_location":"s3://b/k"}')
+    const both = await post(
+      '{"name":"b","artifactLocation":"s3://b/k","artifact_location":"s3://b/k"}',
+    )
 
     expect(twice.statusCode).toBe(200)
     const { experiment_id } = camel.json() as { experiment_id: string }

@@ -208,4 +208,3 @@ function page<Item>(experiments: Item[], next_page_token: string | undefined) {
     ...(next_page_token !== undefined && { next_page_token }),
   }
 }
-

@@ -32,7 +32,9 @@ export function checkKey(key: string, path: string): void {
 
 function invalidKey(key: string, path: string, advice: string) {
   const shown = key.length > 300 ? `${key.slice(0, 300)}...` : key
-  return invalid(`Invalid value ${JSON.stringify(shown)} for parameter '${path}' supplied: ${advice}`)
+  return invalid(
+    `Invalid value ${JSON.stringify(shown)} for parameter '${path}' supplied: ${advice}`,
+  )
 }
 
 /** Refuses text of more than `max` characters. */
@@ -60,7 +62,9 @@ const RUN_ID = /^[a-zA-Z0-9][\w-]{0,255}$/
 /** Refuses what cannot be the id of a run. */
 export function checkRunId(run_id: string): void {
   if (!RUN_ID.test(run_id)) {
-    throw invalid(`Invalid value ${JSON.stringify(run_id.slice(0, 300))} for parameter 'run_id' supplied.`)
+    throw invalid(
+      `Invalid value ${JSON.stringify(run_id.slice(0, 300))} for parameter 'run_id' supplied.`,
+    )
   }
 }
 

@@ -1,5 +1,5 @@
-import { LOG_BATCH_MAX } from '@millrace/api/runs'
 import { invalid } from '@millrace/api/errors'
+import { LOG_BATCH_MAX } from '@millrace/api/runs'
 import { Int64 as Int64Schema, parseDouble } from '@millrace/api/wire'
 import type { Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
@@ -132,4 +132,3 @@ export async function storeMetric(
   const ids = await keyNames(db).ensure(db, [metric.key])
   await appendPoint(db, run, { ...metric, key: idOf(ids, metric.key) })
 }
-

@@ -1,10 +1,9 @@
 import { compileOnce, type Db } from '../db/dialect.ts'
 import type { MetricLatestTable } from '../db/schema.ts'
 import { decodeBlockInto } from '../metrics/block-codec.ts'
-import { cutChunks, describeChunk, encodeChunk } from '../metrics/chunk-codec.ts'
-import { sortAndDropEquals } from '../metrics/point-order.ts'
 import { PointsBuilder } from '../metrics/points.ts'
 import { mergeSummary, type Sample, type Summary, summarise } from '../metrics/summary.ts'
+import { mergeWhenDue, sealWhenDue } from './metric-sealing.ts'
 import { documentRun } from './run-document.ts'
 import { findRunById } from './run-reading.ts'
 import { hasEnded } from './run-store.ts'
@@ -14,10 +13,6 @@ import { touchedRuns } from './touched-runs.ts'
  * Background work on metrics. Each step is one write: it names the rows that it moves by id, so a
  * block that is committed meanwhile stays for the next time, and doing a step twice changes nothing.
  */
-
-/** A run's tail is sealed at this many points or blocks, or when the run has ended. */
-const SEAL_POINTS = 16_384
-const SEAL_BLOCKS = 256
 
 const hasLookedForLeftovers = new WeakSet<object>()
 
@@ -32,13 +27,9 @@ export async function maintainOnce(db: Db): Promise<boolean> {
   await foldRuns(db, [run])
   const row = await findRunById(db, run)
   if (row === undefined) return touched.size > 0
-  const ended = hasEnded(row)
-  const [tail] = await measureTail(db, { run })
-  const { blocks, points } = tail ?? { blocks: 0, points: 0 }
-  if (blocks > 0 && (ended || points >= SEAL_POINTS || blocks >= SEAL_BLOCKS)) {
-    await sealRun(db, run)
-  }
-  if (ended) await documentRun(db, row)
+  await sealWhenDue(db, run, hasEnded(row))
+  if (await mergeWhenDue(db, run)) touched.add(run)
+  else if (hasEnded(row)) await documentRun(db, row)
   return touched.size > 0
 }
 
@@ -50,13 +41,6 @@ async function findLeftovers(db: Db): Promise<void> {
   const rows = await db.selectFrom('metric_tail').select('run').distinct().execute()
   for (const { run } of rows) touchedRuns(db).add(run)
 }
-
-const measureTail = compileOnce<{ run: number }, { blocks: number; points: number }>((db, param) =>
-  db
-    .selectFrom('metric_tail')
-    .select(({ fn }) => [fn.countAll<number>().as('blocks'), fn.sum<number>('n').as('points')])
-    .where('run', '=', param('run')),
-)
 
 const selectUnfolded = compileOnce<
   { run: number },
@@ -139,11 +123,13 @@ const upsertLatest = compileOnce<LatestRow & Record<string, unknown>, unknown>((
       first_ts: param('first_ts'),
     })
     .onConflict((conflict) =>
-      conflict.columns(['run', 'key']).doUpdateSet((row) =>
-        Object.fromEntries(
-          LATEST_COLUMNS.slice(3).map((column) => [column, row.ref(`excluded.${column}`)]),
+      conflict
+        .columns(['run', 'key'])
+        .doUpdateSet((row) =>
+          Object.fromEntries(
+            LATEST_COLUMNS.slice(3).map((column) => [column, row.ref(`excluded.${column}`)]),
+          ),
         ),
-      ),
     ),
 )
 
@@ -192,49 +178,4 @@ function toRow({ key, count, last, first, min, max }: Summary) {
 /** A value as two columns, which is how MLflow keeps NaN too. */
 function toColumns({ value }: Sample): [value: number, is_nan: number] {
   return Number.isNaN(value) ? [0, 1] : [value, 0]
-}
-
-const selectTailWithIds = compileOnce<
-  { run: number },
-  { id: number; experiment: number; data: Uint8Array }
->((db, param) =>
-  db
-    .selectFrom('metric_tail')
-    .select(['id', 'experiment', 'data'])
-    .where('run', '=', param('run'))
-    .orderBy('id'),
-)
-
-const deleteTail = compileOnce<{ run: number; upTo: number }, unknown>((db, param) =>
-  db
-    .deleteFrom('metric_tail')
-    .where('run', '=', param('run'))
-    .where('id', '<=', param('upTo')),
-)
-
-/** Sorts and compresses a run's folded tail into chunks. */
-export async function sealRun(db: Db, run: number): Promise<void> {
-  const blocks = await selectTailWithIds(db, { run })
-  const last = blocks.at(-1)
-  if (last === undefined) return
-  const builder = new PointsBuilder()
-  for (const { data } of blocks) decodeBlockInto(builder, data)
-  for (const points of cutChunks(sortAndDropEquals(builder.points()))) {
-    const { firstKey, lastKey, minStep, maxStep } = describeChunk(points)
-    await db
-      .insertInto('metric_chunk')
-      .values({
-        run,
-        experiment: last.experiment,
-        level: 0,
-        first_key: firstKey,
-        last_key: lastKey,
-        n: points.n,
-        min_step: minStep,
-        max_step: maxStep,
-        data: encodeChunk(points),
-      })
-      .execute()
-  }
-  await deleteTail(db, { run, upTo: last.id })
 }

@@ -5,7 +5,7 @@ import type { Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import { type Handlers, JsonText } from '../handlers.ts'
 import { intAt, type Points, slicePoints } from '../metrics/points.ts'
-import { samplePoints, type StepRange } from '../metrics/sampling.ts'
+import { type StepRange, samplePoints } from '../metrics/sampling.ts'
 import { parsePageToken } from '../search/page-token.ts'
 import { readSeries } from './metric-store.ts'
 import { doubleText } from './run-reading.ts'
@@ -17,16 +17,25 @@ export const metrics: Handlers<Api['metrics']> = {
     if (max_results !== undefined && max_results <= 0) throw badMaxResults(max_results)
     const offset = parseOffsetToken(page_token)
     const points = await findSeries(db, requireRunId(input), metric_key)
-    const to = max_results === undefined ? points.n : Math.min(points.n, offset + Number(max_results))
-    const page = slicePoints(points, Math.min(offset, points.n), Math.max(to, Math.min(offset, points.n)))
+    const to =
+      max_results === undefined ? points.n : Math.min(points.n, offset + Number(max_results))
+    const page = slicePoints(
+      points,
+      Math.min(offset, points.n),
+      Math.max(to, Math.min(offset, points.n)),
+    )
     const token = to < points.n ? `,"next_page_token":"${formatOffsetToken(to)}"` : ''
     if (page.n === 0) return new JsonText('{}')
     return new JsonText(`{"metrics":[${pointTexts(metric_key, page).join(',')}]${token}}`)
   },
 
   async getHistoryBulkInterval({ db }, input) {
-    const { run_ids = [], metric_key } = input
-    checkRunCount('GetMetricHistoryBulkInterval', 'run_ids', run_ids.length)
+    const { run_ids, metric_key } = input
+    if (run_ids.length > HISTORY_RUNS_MAX) {
+      throw invalid(
+        `GetMetricHistoryBulkInterval request must specify at most ${HISTORY_RUNS_MAX} run_ids. Received ${run_ids.length} run_ids.`,
+      )
+    }
     const range = readRange(input)
     const max = Number(input.max_results ?? HISTORY_INTERVAL_MAX)
     if (max <= 0 || max > HISTORY_INTERVAL_MAX) {
@@ -41,7 +50,7 @@ export const metrics: Handlers<Api['metrics']> = {
   },
 
   async getHistoryBulk({ db }, { run_id: run_ids = [], metric_key, max_results }) {
-    checkRunCount('GetMetricHistoryBulk', 'run_id', run_ids.length)
+    checkRunCount(run_ids.length)
     if (metric_key === undefined) {
       throw invalid('GetMetricHistoryBulk request must specify a metric_key.')
     }
@@ -98,11 +107,11 @@ function pointTexts(name: string, points: Points, run_id?: string): string[] {
   return texts
 }
 
-function checkRunCount(request: string, field: string, count: number): void {
-  if (count === 0) throw invalid(`${request} request must specify at least one run_id.`)
+function checkRunCount(count: number): void {
+  if (count === 0) throw invalid('GetMetricHistoryBulk request must specify at least one run_id.')
   if (count <= HISTORY_RUNS_MAX) return
   throw invalid(
-    `${request} request cannot specify more than ${HISTORY_RUNS_MAX} run_ids. Received ${count} run_ids.`,
+    `GetMetricHistoryBulk request cannot specify more than ${HISTORY_RUNS_MAX} run_ids. Received ${count} run_ids.`,
   )
 }
 

@@ -19,5 +19,7 @@ function parse(model_json: string): object {
   } catch {
     // Said below, in the same words as for JSON that is no object.
   }
-  throw invalid(`Malformed model info. \n ${model_json.slice(0, SHOWN_MAX)} \n is not a valid JSON.`)
+  throw invalid(
+    `Malformed model info. \n ${model_json.slice(0, SHOWN_MAX)} \n is not a valid JSON.`,
+  )
 }

@@ -110,8 +110,14 @@ function infoText(row: RunRow): string {
 
 function inputsText({ datasets, inputs, outputs }: RunInputs): string {
   const inputLists = [
-    list('dataset_inputs', datasets.map((dataset) => JSON.stringify(dataset))),
-    list('model_inputs', inputs.map(({ model_id }) => JSON.stringify({ model_id }))),
+    list(
+      'dataset_inputs',
+      datasets.map((dataset) => JSON.stringify(dataset)),
+    ),
+    list(
+      'model_inputs',
+      inputs.map(({ model_id }) => JSON.stringify({ model_id })),
+    ),
   ]
   const outputTexts = outputs.map(
     ({ model_id, step }) => `{"model_id":${JSON.stringify(model_id)},"step":${step}}`,

@@ -1,5 +1,5 @@
-import { type RunInfo, RUN_STATUSES, type RunStatus } from '@millrace/api/runs'
 import { invalid, invariant, notFound } from '@millrace/api/errors'
+import { RUN_STATUSES, type RunInfo, type RunStatus } from '@millrace/api/runs'
 import type { Selectable } from 'kysely'
 import { compileOnce, type Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
@@ -44,9 +44,7 @@ export async function getRun(db: Db, run_id: string): Promise<RunRow> {
 export async function getRunToWrite(db: Db, run_id: string): Promise<RunRow> {
   const row = await getRun(db, run_id)
   if (row.stage !== STAGE_ACTIVE) {
-    throw invalid(
-      `The run ${run_id} must be in the 'active' state. Current state is deleted.`,
-    )
+    throw invalid(`The run ${run_id} must be in the 'active' state. Current state is deleted.`)
   }
   await beforeWrite(db, row)
   return row

@@ -67,7 +67,9 @@ describe('a run', () => {
     const tags = [{ key: 'mlflow.runName', value: 'y' }]
     await expect(
       server.client.runs.create({ experiment_id, run_name: 'x', tags }),
-    ).rejects.toMatchObject({ message: expect.stringContaining("run_name='x', mlflow.runName='y'") })
+    ).rejects.toMatchObject({
+      message: expect.stringContaining("run_name='x', mlflow.runName='y'"),
+    })
   })
 
   test('takes no writes while it is deleted, and all it had is there when it is back', async () => {
@@ -76,12 +78,12 @@ describe('a run', () => {
     await server.client.runs.delete({ run_id })
     await server.client.runs.delete({ run_id })
 
-    await expect(
-      server.client.runs.setTag({ run_id, key: 'k', value: 'v' }),
-    ).rejects.toMatchObject({
-      code: 'INVALID_PARAMETER_VALUE',
-      message: `The run ${run_id} must be in the 'active' state. Current state is deleted.`,
-    })
+    await expect(server.client.runs.setTag({ run_id, key: 'k', value: 'v' })).rejects.toMatchObject(
+      {
+        code: 'INVALID_PARAMETER_VALUE',
+        message: `The run ${run_id} must be in the 'active' state. Current state is deleted.`,
+      },
+    )
     await server.client.runs.restore({ run_id })
     expect((await getRun(run_id)).data.params).toEqual([{ key: 'p', value: '1' }])
   })
@@ -103,7 +105,9 @@ describe('a run', () => {
 
   test('is asked for by its old name too', async () => {
     const run_id = await createRun()
-    const response = await server.http.inject({ url: `/api/2.0/mlflow/runs/get?run_uuid=${run_id}` })
+    const response = await server.http.inject({
+      url: `/api/2.0/mlflow/runs/get?run_uuid=${run_id}`,
+    })
 
     expect(response.json().run.info.run_id).toBe(run_id)
   })
@@ -198,16 +202,56 @@ describe('a metric', () => {
   })
 
   test.each([
-    ['no run', { key: 'm', value: 1, timestamp: 1 }, "Missing value for required parameter 'run_id'."],
-    ['no value', { run_id: 'r', key: 'm', timestamp: 1 }, "Missing value for required parameter 'value'."],
-    ['no time', { run_id: 'r', key: 'm', value: 1 }, "Missing value for required parameter 'timestamp'."],
-    ['text for a value', { run_id: 'r', key: 'm', value: 'high', timestamp: 1 }, `Invalid value "high" for parameter 'value' supplied`],
-    ['a boolean for a value', { run_id: 'r', key: 'm', value: true, timestamp: 1 }, `Invalid value true for parameter 'value' supplied`],
-    ['a negative time', { run_id: 'r', key: 'm', value: 1, timestamp: -1 }, 'Timestamp must be a nonnegative long (64-bit integer)'],
-    ['a step beyond 64 bits', { run_id: 'r', key: 'm', value: 1, timestamp: 1, step: '9223372036854775808' }, "for parameter 'step' supplied"],
-    ['a bad key', { run_id: 'r', key: 'bad$', value: 1, timestamp: 1 }, 'Names may only contain alphanumerics'],
-    ['a key that climbs', { run_id: 'r', key: 'a/../b', value: 1, timestamp: 1 }, "This name would resolve to 'b'"],
-    ['a long key', { run_id: 'r', key: 'k'.repeat(251), value: 1, timestamp: 1 }, "'Metric name' exceeds the maximum length of 250 characters"],
+    [
+      'no run',
+      { key: 'm', value: 1, timestamp: 1 },
+      "Missing value for required parameter 'run_id'.",
+    ],
+    [
+      'no value',
+      { run_id: 'r', key: 'm', timestamp: 1 },
+      "Missing value for required parameter 'value'.",
+    ],
+    [
+      'no time',
+      { run_id: 'r', key: 'm', value: 1 },
+      "Missing value for required parameter 'timestamp'.",
+    ],
+    [
+      'text for a value',
+      { run_id: 'r', key: 'm', value: 'high', timestamp: 1 },
+      `Invalid value "high" for parameter 'value' supplied`,
+    ],
+    [
+      'a boolean for a value',
+      { run_id: 'r', key: 'm', value: true, timestamp: 1 },
+      `Invalid value true for parameter 'value' supplied`,
+    ],
+    [
+      'a negative time',
+      { run_id: 'r', key: 'm', value: 1, timestamp: -1 },
+      'Timestamp must be a nonnegative long (64-bit integer)',
+    ],
+    [
+      'a step beyond 64 bits',
+      { run_id: 'r', key: 'm', value: 1, timestamp: 1, step: '9223372036854775808' },
+      "for parameter 'step' supplied",
+    ],
+    [
+      'a bad key',
+      { run_id: 'r', key: 'bad$', value: 1, timestamp: 1 },
+      'Names may only contain alphanumerics',
+    ],
+    [
+      'a key that climbs',
+      { run_id: 'r', key: 'a/../b', value: 1, timestamp: 1 },
+      "This name would resolve to 'b'",
+    ],
+    [
+      'a long key',
+      { run_id: 'r', key: 'k'.repeat(251), value: 1, timestamp: 1 },
+      "'Metric name' exceeds the maximum length of 250 characters",
+    ],
   ])('with %s is refused', async (_what, body, message) => {
     const { status, body: answer } = await post('runs/log-metric', JSON.stringify(body))
 
@@ -230,14 +274,18 @@ describe('a batch', () => {
       timestamp: 1,
     }))
 
-    await expect(
-      server.client.runs.logBatch({ run_id, [what]: items }),
-    ).rejects.toMatchObject({ message: expect.stringContaining(message) })
+    await expect(server.client.runs.logBatch({ run_id, [what]: items })).rejects.toMatchObject({
+      message: expect.stringContaining(message),
+    })
   })
 
   test('may hold 1000 things in all', async () => {
     const run_id = await createRun()
-    const metrics = Array.from({ length: 1000 }, (_, i) => ({ key: `m${i}`, value: i, timestamp: 1 }))
+    const metrics = Array.from({ length: 1000 }, (_, i) => ({
+      key: `m${i}`,
+      value: i,
+      timestamp: 1,
+    }))
     await server.client.runs.logBatch({ run_id, metrics })
 
     await expect(
@@ -249,11 +297,32 @@ describe('a batch', () => {
   })
 
   test.each([
-    ['a param twice', { params: [{ key: 'q', value: '1' }, { key: 'q', value: '1' }] }, "Duplicate parameter keys have been submitted: ['q']."],
-    ['a metric without value', { metrics: [{ key: 'm', timestamp: 1 }] }, "Missing value for required parameter 'metrics[0].value'."],
+    [
+      'a param twice',
+      {
+        params: [
+          { key: 'q', value: '1' },
+          { key: 'q', value: '1' },
+        ],
+      },
+      "Duplicate parameter keys have been submitted: ['q'].",
+    ],
+    [
+      'a metric without value',
+      { metrics: [{ key: 'm', timestamp: 1 }] },
+      "Missing value for required parameter 'metrics[0].value'.",
+    ],
     ['a metric that is none', { metrics: [1] }, 'metrics[0]'],
-    ['a metric without time', { metrics: [{ key: 'm', value: 1 }] }, "Missing value for required parameter 'metrics[0].timestamp'."],
-    ['a param without key', { params: [{ value: '1' }] }, "Missing value for required parameter 'params[0].key'."],
+    [
+      'a metric without time',
+      { metrics: [{ key: 'm', value: 1 }] },
+      "Missing value for required parameter 'metrics[0].timestamp'.",
+    ],
+    [
+      'a param without key',
+      { params: [{ value: '1' }] },
+      "Missing value for required parameter 'params[0].key'.",
+    ],
   ])('with %s is refused', async (_what, content, message) => {
     const run_id = await createRun()
     const { status, body } = await post('runs/log-batch', JSON.stringify({ run_id, ...content }))
@@ -289,7 +358,11 @@ describe('inputs and outputs of a run', () => {
     const run_id = await createRun()
     const dataset = { name: 'd', digest: 'abc', source_type: 'local', source: '{}' }
     const tags = [{ key: 'mlflow.data.context', value: 'training' }]
-    await server.client.runs.logInputs({ run_id, datasets: [{ dataset, tags }], models: [{ model_id: 'm-1' }] })
+    await server.client.runs.logInputs({
+      run_id,
+      datasets: [{ dataset, tags }],
+      models: [{ model_id: 'm-1' }],
+    })
     await server.client.runs.logInputs({ run_id, datasets: [{ dataset, tags: [] }] })
     await server.client.runs.logOutputs({ run_id, models: [{ model_id: 'm-2', step: 3 }] })
     await server.client.runs.logOutputs({ run_id, models: [{ model_id: 'm-2', step: 3 }] })

@@ -3,6 +3,7 @@ import type { Api } from '@millrace/api/api'
 import { invalid, notFound } from '@millrace/api/errors'
 import { STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 import { type Handlers, JsonText, prepared } from '../handlers.ts'
+import { checkDatasets } from './dataset-limits.ts'
 import { getActiveExperiment } from './experiment-store.ts'
 import {
   checkKey,
@@ -23,22 +24,21 @@ import {
   storeMetric,
   storeMetrics,
 } from './log-batch.ts'
-import { checkDatasets } from './dataset-limits.ts'
 import { checkModelJson } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'
 import { newRun, readRunJson } from './run-reading.ts'
 import {
+  beforeWrite,
   deleteTag,
   findTag,
   getRun,
   getRunToWrite,
-  beforeWrite,
   insertParams,
   insertRun,
-  requireRunId,
   RUN_NAME_TAG,
+  requireRunId,
   statusNumber,
   toWireInfo,
   updateRun,
