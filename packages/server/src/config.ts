@@ -64,7 +64,8 @@ export function readConfig(
     try {
       return parse(text(name))
     } catch (error) {
-      problems.push(`--${name} '${text(name)}': ${error instanceof Error ? error.message : error}`)
+      const reason = error instanceof Error ? error.message : String(error)
+      problems.push(`--${name} '${withoutPassword(text(name))}': ${reason}`)
       return parse(SERVER_OPTIONS.find((option) => option.name === name)?.defaultsTo ?? '')
     }
   }
@@ -116,6 +117,10 @@ export function readConfig(
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
+}
+
+function withoutPassword(uri: string): string {
+  return uri.replace(/:\/\/[^/]*@/, '://***@')
 }
 
 function valueOf(

@@ -4,6 +4,7 @@ import type { Writes } from './database.ts'
 import type { Db } from './dialect.ts'
 import { keyNames } from './key-names.ts'
 import type { WriteAnswer, WriteCall } from './sqlite-database.ts'
+import { describeStorageFailure } from './storage-failure.ts'
 
 /** Most writes in one transaction: bounds how long the first of a group waits for the last. */
 const GROUP_MAX = 512
@@ -75,31 +76,14 @@ function toAnswer(error: unknown) {
       error: { code, message, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) },
     }
   }
-  if (isStorageFailure(error)) return { error: toUnavailable(error) }
+  if (describeStorageFailure(error) !== undefined) return { error: toUnavailable(error) }
   const failure = error instanceof Error ? error : new Error(String(error))
   return { failure: { message: failure.message, stack: failure.stack } }
 }
 
-const SQLITE_FAILURES = new Map([
-  [5, 'it is locked by another process'],
-  [8, 'it is read-only'],
-  [10, 'reading or writing failed'],
-  [13, 'the disk is full'],
-  [14, 'it cannot be opened'],
-])
-
-function primaryCode(error: unknown): number | undefined {
-  if (!(error instanceof Error && 'errcode' in error)) return undefined
-  return Number(error.errcode) & 0xff
-}
-
-function isStorageFailure(error: unknown): boolean {
-  return SQLITE_FAILURES.has(primaryCode(error) ?? 0)
-}
-
 /** What went wrong with the storage itself; clients try again after the pause. */
 function toUnavailable(error: unknown) {
-  const reason = SQLITE_FAILURES.get(primaryCode(error) ?? 0) ?? 'the transaction failed'
+  const reason = describeStorageFailure(error) ?? 'the transaction failed'
   return {
     code: 'TEMPORARILY_UNAVAILABLE' as const,
     message: `The database could not store the write: ${reason}. Nothing of it was kept.`,

@@ -8,6 +8,7 @@ import { migrate } from './migrate.ts'
 import { assertOurs } from './ownership.ts'
 import type { Schema } from './schema.ts'
 import { openSqliteFile, type Synchronous, sqliteDialect } from './sqlite-dialect.ts'
+import { describeStorageFailure } from './storage-failure.ts'
 
 /** What the main thread sends: everything that was asked for within one turn of its loop. */
 export interface WriteCall {
@@ -42,19 +43,33 @@ export interface SqliteOptions {
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
   mkdirSync(dirname(options.path), { recursive: true })
   const { path, synchronous, settings } = options
-  const setup = new Kysely<Schema>({
-    dialect: sqliteDialect(openSqliteFile(path, { synchronous, queryOnly: false })),
-  })
-  try {
-    await assertOurs(setup, `sqlite:///${path}`)
-    await migrate(setup)
-  } finally {
-    await setup.destroy()
-  }
+  await withConnection({ path, synchronous, queryOnly: true }, (db) =>
+    assertOurs(db, `sqlite:///${path}`),
+  )
+  await withConnection({ path, synchronous, queryOnly: false }, migrate)
 
   const data: WriterThreadData = { path, synchronous, settings }
   const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: data })
   return new SqliteDatabase(path, worker, options)
+}
+
+/** Opens the file for a moment; says in a sentence why it cannot be. */
+async function withConnection(
+  { path, ...options }: { path: string; synchronous: Synchronous; queryOnly: boolean },
+  use: (db: Kysely<Schema>) => Promise<void>,
+): Promise<void> {
+  try {
+    const db = new Kysely<Schema>({ dialect: sqliteDialect(openSqliteFile(path, options)) })
+    try {
+      await use(db)
+    } finally {
+      await db.destroy()
+    }
+  } catch (error) {
+    const reason = describeStorageFailure(error)
+    if (reason === undefined) throw error
+    throw new Error(`The database ${path} cannot be used: ${reason}.`, { cause: error })
+  }
 }
 
 interface Waiting {
@@ -114,9 +129,24 @@ class SqliteDatabase implements Database {
   }
 
   #send(): void {
-    if (this.#unsent.length === 0) return
-    this.#worker.postMessage(this.#unsent)
+    const calls = this.#unsent
     this.#unsent = []
+    if (calls.length > 0) this.#post(calls)
+  }
+
+  /** A call that cannot be sent to another thread fails alone, not with those beside it. */
+  #post(calls: WriteCall[]): void {
+    try {
+      this.#worker.postMessage(calls)
+    } catch (error) {
+      if (calls.length > 1) for (const call of calls) this.#post([call])
+      else if (calls[0] !== undefined) this.#reject(calls[0].id, error)
+    }
+  }
+
+  #reject(id: number, error: unknown): void {
+    this.#waiting.get(id)?.reject(error)
+    this.#waiting.delete(id)
   }
 
   #settle(answers: WriteAnswer[]): void {
