@@ -1,0 +1,4 @@
+export async function loader(_input?: unknown) {}
+export function ModelsPage() {
+  return null
+}

@@ -1,0 +1,4 @@
+/** A text as the search language takes it, quotes in it included. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
