@@ -79,6 +79,8 @@ export interface Grammar<C extends Comparison = Comparison> {
 
 const FILTER_LENGTH_MAX = 300_000
 const CLAUSES_MAX = 250
+/** Each is a parameter of the statement, of which SQLite takes 32 766. */
+const LISTED_MAX = 10_000
 const ECHO_LENGTH_MAX = 300
 
 /**
@@ -103,7 +105,15 @@ export function parseFilter<C extends Comparison>(
   if (semicolon !== -1 && semicolon < tokens.length - 1) {
     throw invalid(grammar.severalStatements(echo(filter)))
   }
-  return cutClauses(tokens, filter, grammar).map((clause) => grammar.read(clause))
+  const comparisons = cutClauses(tokens, filter, grammar).map((clause) => grammar.read(clause))
+  let listed = 0
+  for (const { type, value } of comparisons) if (type === 'list') listed += value.length
+  if (listed > LISTED_MAX) {
+    throw invalid(
+      `Invalid filter: its lists have ${listed} values together, at most ${LISTED_MAX} are allowed.`,
+    )
+  }
+  return comparisons
 }
 
 /** A text for an error message: enough of it to recognise, whatever its length. */

@@ -63,7 +63,7 @@ function passes(value: Value, { comparator, value: wanted }: Comparison): boolea
 
 /** Loose on purpose: 1 and 1n are the same number. */
 function sameValue(a: string | number | bigint, b: string | number | bigint): boolean {
-  return typeof a === typeof b ? a === b : !(a < b) && !(a > b)
+  return typeof a === typeof b ? a === b : a <= b && a >= b
 }
 
 function pattern(like: string, flags: string): RegExp {

@@ -1,5 +1,5 @@
 import { RUN_STATUSES } from '@millrace/api/runs'
-import { type Expression, type SqlBool, sql } from 'kysely'
+import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely'
 import type {
   AttributeComparison,
   Comparison,
@@ -43,6 +43,47 @@ function runCondition(comparison: Comparison, keyIds: KeyIds): Expression<SqlBoo
     return hasEntry('metric_latest', keyId, test)
   }
   return entryCondition(comparison, keyId)
+}
+
+/** Statements join some sixty tables at most. */
+const JOINS_MAX = 20
+
+/**
+ * The same conditions as joins, one row each, with the run whose id `run` is: a database evaluates
+ * joins in their order, so they can come before the row of the run is fetched. What cannot be a
+ * join is a condition on `run` itself.
+ */
+export function entryProbes(
+  comparisons: readonly Comparison[],
+  keyIds: KeyIds,
+  run: Expression<unknown>,
+): { joins: RawBuilder<unknown>[]; where: Expression<SqlBool>[] } {
+  const joins: RawBuilder<unknown>[] = []
+  const where: Expression<SqlBool>[] = []
+  for (const comparison of comparisons) {
+    const { kind } = comparison
+    const keyId = keyIds.get(comparison.key)
+    const isEntry = kind === 'metric' || kind === 'param' || kind === 'tag'
+    if (
+      !isEntry ||
+      keyId === undefined ||
+      comparison.type === 'null' ||
+      joins.length >= JOINS_MAX
+    ) {
+      where.push(runCondition(comparison, keyIds))
+      continue
+    }
+    const alias = `probe${joins.length}`
+    joins.push(sql`${sql.table(kind === 'metric' ? 'metric_latest' : kind)} as ${sql.ref(alias)}`)
+    where.push(
+      sql<SqlBool>`${sql.ref(`${alias}.run`)} = ${run}`,
+      sql<SqlBool>`${sql.ref(`${alias}.key`)} = ${keyId}`,
+      kind === 'metric'
+        ? latestMetricCondition(alias, comparison)
+        : textCondition(sql.ref(`${alias}.value`), comparison),
+    )
+  }
+  return { joins, where }
 }
 
 /**

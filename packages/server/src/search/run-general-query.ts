@@ -31,18 +31,19 @@ export interface RunSearch {
   visible: Expression<SqlBool>
 }
 
-/** Rows of one table that the statement starts from, because few enough runs are in them. */
-export interface RunDriver {
+/** A range of a value index: rows that are called `entry`. NaN is in none unless it is asked for. */
+export interface EntryRange {
   table: 'metric_latest' | 'param' | 'tag'
   keyId: number
-  /** On a row that is called `driver`. */
   condition: Expression<SqlBool>
+  isNan?: boolean
 }
 
 export interface RunRange {
   start: PageStart
   limit: number
-  driver?: RunDriver | undefined
+  /** What to look at instead of all runs of the experiments. */
+  among?: { entries: EntryRange } | { ids: readonly number[] } | undefined
   /** Further conditions, on rows called `run`. */
   conditions?: readonly Expression<SqlBool>[]
 }
@@ -50,19 +51,14 @@ export interface RunRange {
 export function queryRuns(
   db: Db,
   search: RunSearch,
-  { start, limit, driver, conditions = [] }: RunRange,
+  { start, limit, among, conditions = [] }: RunRange,
 ): Promise<SortedRun[]> {
   const { columns, joins } = runSortPlan(search)
-  const from = driver
-    ? sql`${sql.table(driver.table)} as driver cross join ${sql.table('run')}`
-    : sql`${sql.table('run')}`
-  return readSortedRows<RunRow>(db, {
-    select: sql`${sql.table('run')}.*`,
-    from: sql`${from} ${sql.join(joins, sql` `)}`,
+  const source = runSource(search, among)
+  const statement = {
+    from: sql`${source.from} ${sql.join(joins, sql` `)}`,
     where: [
-      ...(driver ? [driverCondition(driver, search.experiments)] : []),
-      isOneOf(sql.ref('run.experiment'), search.experiments),
-      isOneOf(sql.ref('run.stage'), search.stages),
+      ...source.where,
       ...conditions,
       ...runConditions(search.comparisons, search.keyIds),
       search.visible,
@@ -70,7 +66,63 @@ export function queryRuns(
     sort: columns,
     start,
     limit,
-  })
+  }
+  const row = sql`${sql.table('run')}.*`
+  const { order, experiments, stages } = search
+  const isInIndexOrder = [order.length, experiments.length, stages.length].join() === '0,1,1'
+  if (isInIndexOrder && among === undefined) {
+    return readSortedRows<RunRow>(db, { ...statement, select: row })
+  }
+  return readSortedRows<RunRow>(db, { ...statement, select: row, sortedBy: RUN })
+}
+
+const RUN = { id: sql`${sql.ref('run.id')}`, table: sql`${sql.table('run')}` }
+
+function runSource(
+  { experiments, stages }: RunSearch,
+  among: RunRange['among'],
+): { from: RawBuilder<unknown>; where: Expression<SqlBool>[] } {
+  const run = sql`${sql.table('run')}`
+  if (among && 'entries' in among) {
+    return {
+      from: sql`${sql.table(among.entries.table)} as entry cross join ${run}`,
+      where: [
+        isInRange(among.entries, experiments),
+        sql<SqlBool>`${sql.ref('run.id')} = ${sql.ref('entry.run')}`,
+        ...isOf(sql.ref('run.experiment'), sql.ref('run.stage'), { experiments, stages }),
+      ],
+    }
+  }
+  if (among === undefined) {
+    const scope = isOf(sql.ref('run.experiment'), sql.ref('run.stage'), { experiments, stages })
+    return { from: run, where: scope }
+  }
+  // The plus keeps SQLite from reading the whole index of these columns instead of a few ids.
+  const [experiment, stage] = [sql`+${sql.ref('run.experiment')}`, sql`+${sql.ref('run.stage')}`]
+  const isListed = isOneOf(sql.ref('run.id'), among.ids)
+  return { from: run, where: [isListed, ...isOf(experiment, stage, { experiments, stages })] }
+}
+
+function isOf(
+  experiment: Expression<unknown>,
+  stage: Expression<unknown>,
+  { experiments, stages }: Pick<RunSearch, 'experiments' | 'stages'>,
+): Expression<SqlBool>[] {
+  return [isOneOf(experiment, experiments), isOneOf(stage, stages)]
+}
+
+/** The condition of a range, in a shape that the value index of its table serves. */
+export function isInRange(
+  { table, keyId, condition, isNan = false }: EntryRange,
+  experiments: readonly number[],
+): Expression<SqlBool> {
+  const nan = sql<SqlBool>`${sql.ref('entry.is_nan')} = ${isNan ? 1 : 0}`
+  return allOf([
+    isOneOf(sql.ref('entry.experiment'), experiments),
+    sql<SqlBool>`${sql.ref('entry.key')} = ${keyId}`,
+    ...(table === 'metric_latest' ? [nan] : []),
+    condition,
+  ])
 }
 
 /** The sort columns of a search of runs and the joins that they read from. */
@@ -149,13 +201,4 @@ function attributeColumns({ key, descending }: RunOrder): SortColumn[] {
   }
   const column = key === 'run_id' ? 'uuid' : key === 'run_name' ? 'name' : key
   return [{ expression: sql.ref(`run.${column}`), type: 'text', descending }]
-}
-
-function driverCondition(driver: RunDriver, experiments: readonly number[]): Expression<SqlBool> {
-  return allOf([
-    isOneOf(sql.ref('driver.experiment'), experiments),
-    sql<SqlBool>`${sql.ref('driver.key')} = ${driver.keyId}`,
-    driver.condition,
-    sql<SqlBool>`${sql.ref('run.id')} = ${sql.ref('driver.run')}`,
-  ])
 }

@@ -2,11 +2,17 @@ import { type Expression, type SqlBool, sql } from 'kysely'
 import type { Db } from '../db/dialect.ts'
 import type { Comparison } from './filter.ts'
 import type { SortValue } from './page-token.ts'
-import { runConditions } from './run-conditions.ts'
-import { queryRuns, type RunRow, type RunSearch, type SortedRun } from './run-general-query.ts'
-import { indexRange, rowsAfter, type SortColumn } from './sort-columns.ts'
+import { entryProbes } from './run-conditions.ts'
+import {
+  type EntryRange,
+  isInRange,
+  queryRuns,
+  type RunRow,
+  type RunSearch,
+  type SortedRun,
+} from './run-general-query.ts'
 import { readSortedRows } from './sorted-page.ts'
-import { isOneOf, numberCondition, textCondition } from './test-conditions.ts'
+import { ALWAYS, allOf, isOneOf, numberCondition, textCondition } from './test-conditions.ts'
 
 /**
  * Exports `walkRunIndex`: pages of the common orders, read along an index that has that order, so
@@ -14,8 +20,6 @@ import { isOneOf, numberCondition, textCondition } from './test-conditions.ts'
  * run of an experiment with 75 000: 0.1-1.5 ms against 50.
  */
 
-/** Runs that share one value of what they are ordered by; beyond that the database sorts them. */
-const TIES_MAX = 2000
 /** One walk per experiment: their pages are merged in memory. */
 const WALKS_MAX = 16
 const MERGED_ROWS_MAX = 20_000
@@ -101,7 +105,7 @@ async function walkGroups(
   search: RunSearch,
   field: EntryOrder,
   { after, limit }: Range,
-): Promise<SortedRun[] | undefined> {
+): Promise<SortedRun[]> {
   const own = search.comparisons.filter(({ kind, key }) => kind === field.kind && key === field.key)
   const missing = field.kind === 'metric' ? 2 : 1
   const found: SortedRun[] = []
@@ -111,9 +115,7 @@ async function walkGroups(
     if (!own.every((comparison) => canMatch(comparison, group, missing))) continue
     const inGroup = after !== undefined && group === after[0] ? after.slice(1) : undefined
     if (group === 0) {
-      const valued = await walkValues(db, search, field, { after: inGroup, limit: wanted })
-      if (valued === undefined) return undefined
-      found.push(...valued)
+      found.push(...(await walkValues(db, search, field, { after: inGroup, limit: wanted })))
       continue
     }
     // The value is the same for the whole group, so the rest is in the order of time.
@@ -151,93 +153,95 @@ function readNans(
   { keyId }: EntryOrder,
   { after, limit }: Range,
 ): Promise<SortedRun[]> {
-  const condition = sql<SqlBool>`${sql.ref('driver.is_nan')} = 1`
-  return queryRuns(
-    db,
-    { ...search, order: [] },
-    {
-      start: after && { after },
-      limit,
-      driver: { table: 'metric_latest', keyId, condition },
-    },
-  )
+  const entries: EntryRange = { table: 'metric_latest', keyId, condition: ALWAYS, isNan: true }
+  const start = after && { after }
+  return queryRuns(db, { ...search, order: [] }, { start, limit, among: { entries } })
 }
 
 /**
- * Along a value index, which knows nothing of the tie-break: reads the page by value alone, then
- * every run that shares its last value, and sorts those in memory.
+ * Along a value index, which knows nothing of the tie-break: reads the page by value alone and
+ * sorts runs that share one in memory. A value that the page begins or ends in is read by itself,
+ * sorted by the database.
  */
 async function walkValues(
   db: Db,
   search: RunSearch,
   field: EntryOrder,
   { after, limit }: Range,
-): Promise<SortedRun[] | undefined> {
+): Promise<SortedRun[]> {
+  const [value, ...tie] = after ?? []
+  const found =
+    value === undefined ? [] : await readTies(db, search, field, { value, after: tie, limit })
+  const wanted = limit - found.length
+  if (wanted === 0) return found
+
   const walks = search.experiments.map((experiment) => ({ ...search, experiments: [experiment] }))
   const pages = await Promise.all(
-    walks.map((walk) => readValues(db, walk, field, { after, limit })),
+    walks.map((walk) => readValues(db, walk, field, { beyond: value, limit: wanted + 1 })),
   )
   const rows = inOrder(pages, field)
-  const last = rows[limit - 1]
-  if (last === undefined) return rows
+  const last = rows[wanted - 1]?.sortValues[1]
+  const isCut = last !== undefined && rows[wanted]?.sortValues[1] === last
+  if (!isCut) return [...found, ...rows.slice(0, wanted)]
 
-  const lastValue = last.sortValues[1] ?? null
-  const ties = await Promise.all(
-    walks.map((walk, index) => {
-      const isWhole = (pages[index]?.length ?? 0) < limit
-      return isWhole
-        ? (pages[index] ?? []).filter(({ sortValues }) => sortValues[1] === lastValue)
-        : readValues(db, walk, field, { after, limit: TIES_MAX + 1, value: lastValue })
-    }),
+  const whole = rows.slice(0, wanted).filter(({ sortValues }) => sortValues[1] !== last)
+  const rest = { value: last, after: undefined, limit: wanted - whole.length }
+  return [...found, ...whole, ...(await readTies(db, search, field, rest))]
+}
+
+/** Runs with one value, in the order of the tie-break. */
+async function readTies(
+  db: Db,
+  search: RunSearch,
+  { kind, keyId }: EntryOrder,
+  { value, after, limit }: Range & { value: SortValue },
+): Promise<SortedRun[]> {
+  const table = kind === 'metric' ? 'metric_latest' : kind
+  const condition = sql<SqlBool>`${sql.ref('entry.value')} = ${value}`
+  const ties = await queryRuns(
+    db,
+    { ...search, order: [] },
+    { start: after && { after }, limit, among: { entries: { table, keyId, condition } } },
   )
-  if (ties.some((tied) => tied.length > TIES_MAX)) return undefined
-  const before = rows.slice(0, limit).filter(({ sortValues }) => sortValues[1] !== lastValue)
-  return inOrder([before, ...ties], field).slice(0, limit)
+  return ties.map(({ row }) => toSortedRun(row, 0, value))
 }
 
 async function readValues(
   db: Db,
   search: RunSearch,
-  field: EntryOrder,
-  { after, limit, value }: Range & { value?: SortValue },
+  { kind, key, keyId, descending }: EntryOrder,
+  { beyond, limit }: { beyond: SortValue | undefined; limit: number },
 ): Promise<SortedRun[]> {
-  const { kind, key, keyId, descending } = field
-  const valueColumn = sql.ref('entry.value')
-  const byValue: SortColumn = { expression: valueColumn, type: 'number', descending }
-  const total = [byValue, ...TIE_BREAK]
+  const table = kind === 'metric' ? 'metric_latest' : kind
+  const value = sql.ref('entry.value')
   const isOwn = (comparison: Comparison) => comparison.kind === kind && comparison.key === key
+  const others = search.comparisons.filter((comparison) => !isOwn(comparison))
+  const { joins, where } = entryProbes(others, search.keyIds, sql.ref('entry.run'))
+  const isBeyond = descending
+    ? sql<SqlBool>`${value} < ${beyond}`
+    : sql<SqlBool>`${value} > ${beyond}`
+  const condition = allOf([
+    ...search.comparisons.filter(isOwn).flatMap(ownCondition),
+    ...(beyond === undefined ? [] : [isBeyond]),
+  ])
   const rows = await readSortedRows<RunRow>(db, {
     select: sql`${sql.table('run')}.*`,
-    // On SQLite a cross join is never reordered; the index must drive.
-    from: sql`${sql.table(kind === 'metric' ? 'metric_latest' : kind)} as entry
-      cross join ${sql.table('run')}`,
+    // SQLite keeps the order of cross joins: the index drives, and a run is fetched last.
+    from: sql`${sql.join([sql`${sql.table(table)} as entry`, ...joins, sql.table('run')], sql` cross join `)}`,
     where: [
-      isOneOf(sql.ref('entry.experiment'), search.experiments),
-      sql<SqlBool>`${sql.ref('entry.key')} = ${keyId}`,
-      ...(kind === 'metric' ? [sql<SqlBool>`${sql.ref('entry.is_nan')} = 0`] : []),
-      ...search.comparisons.filter(isOwn).flatMap(ownCondition),
-      ...(value === undefined ? [] : [sql<SqlBool>`${valueColumn} = ${value}`]),
+      isInRange({ table, keyId, condition }, search.experiments),
+      ...where,
       sql<SqlBool>`${sql.ref('run.id')} = ${sql.ref('entry.run')}`,
       isOneOf(sql.ref('run.experiment'), search.experiments),
       isOneOf(sql.ref('run.stage'), search.stages),
-      ...runConditions(
-        search.comparisons.filter((comparison) => !isOwn(comparison)),
-        search.keyIds,
-      ),
       search.visible,
-      ...(after ? [indexRange(total, after), rowsAfter(total, after)] : []),
     ],
-    sort: [byValue],
+    sort: [{ expression: value, type: kind === 'metric' ? 'number' : 'text', descending }],
     start: undefined,
     limit,
   })
   return rows.map(({ row, sortValues }) => toSortedRun(row, 0, sortValues[0] ?? null))
 }
-
-const TIE_BREAK: readonly SortColumn[] = [
-  { expression: sql.ref('run.start_time'), type: 'number', descending: true },
-  { expression: sql.ref('run.uuid'), type: 'text', descending: false },
-]
 
 /** A clause about what the index holds bounds the walk; elsewhere it would be a probe per run. */
 function ownCondition(comparison: Comparison): Expression<SqlBool>[] {

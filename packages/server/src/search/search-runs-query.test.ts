@@ -100,7 +100,7 @@ describe('searchRuns', () => {
           }
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 
@@ -122,7 +122,7 @@ describe('searchRuns', () => {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 50 },
     )
   })
 
@@ -158,7 +158,7 @@ describe('searchRuns', () => {
           expect(new Set(found).size).toBe(found.length)
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
   })
 

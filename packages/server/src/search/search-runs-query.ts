@@ -5,7 +5,7 @@ import { keyNames } from '../db/key-names.ts'
 import type { Comparison } from './filter.ts'
 import type { RunOrder } from './order-by.ts'
 import type { PageStart, PageTokenOwner } from './page-token.ts'
-import { findRareDriver } from './run-drivers.ts'
+import { findRareRuns } from './rare-runs.ts'
 import {
   queryRuns,
   type RunRow,
@@ -74,12 +74,15 @@ async function readRuns(
   start: PageStart,
   limit: number,
 ): Promise<SortedRun[]> {
-  const driver = await findRareDriver(db, search)
-  if (driver === undefined && (start === undefined || 'after' in start)) {
+  const ids = await findRareRuns(db, search)
+  if (ids !== undefined) {
+    return ids.length === 0 ? [] : queryRuns(db, search, { start, limit, among: { ids } })
+  }
+  if (start === undefined || 'after' in start) {
     const walked = await walkRunIndex(db, search, start?.after, limit)
     if (walked !== undefined) return walked
   }
-  return queryRuns(db, search, { start, limit, driver })
+  return queryRuns(db, search, { start, limit })
 }
 
 function namesIn(comparisons: readonly Comparison[], order: readonly RunOrder[]): Set<string> {

@@ -36,23 +36,38 @@ export interface SortedStatement {
   sort: readonly SortColumn[]
   start: PageStart
   limit: number
+  /**
+   * The id of the row's table. With it the database sorts ids and fetches the rows of the page
+   * alone: half the time where it has to sort, a little more where an index has the order.
+   */
+  sortedBy?: { id: RawBuilder<unknown>; table: RawBuilder<unknown> }
 }
 
 /** `Row` says what `select` selects. */
 export async function readSortedRows<Row>(
   db: Db,
-  { select, from, where, sort, start, limit }: SortedStatement,
+  { select, from, where, sort, start, limit, sortedBy }: SortedStatement,
 ): Promise<SortedRow<Row>[]> {
   const after = start && 'after' in start ? start.after : undefined
   const offset = start && 'offset' in start ? start.offset : 0
   const wanted = after ? [...where, indexRange(sort, after), rowsAfter(sort, after)] : where
-  const sortValues = sort.map(({ expression }, index) => sql`${expression} as ${sortName(index)}`)
-  const { rows } = await sql<Row & Record<string, unknown>>`
-    select ${select}, ${sql.join(sortValues)}
+  const sortValues = sql.join(
+    sort.map(({ expression }, index) => sql`${expression} as ${sortName(index)}`),
+  )
+  const statement = (columns: RawBuilder<unknown>) => sql<Row & Record<string, unknown>>`
+    select ${columns}, ${sortValues}
     from ${from}
     where ${allOf(wanted)}
     order by ${sortBy(sort)}
-    limit ${limit} offset ${offset}`.execute(db)
+    limit ${limit} offset ${offset}`
+  const query = sortedBy
+    ? sql<Row & Record<string, unknown>>`
+      select ${select}, ${sql.join(sort.map((_column, index) => sortName(index)))}
+      from (${statement(sql`${sortedBy.id} as page_id`)}) as page cross join ${sortedBy.table}
+      where ${sortedBy.id} = page_id
+      order by ${sortBy(sort.map((column, index) => ({ ...column, expression: sortName(index) })))}`
+    : statement(select)
+  const { rows } = await query.execute(db)
   return rows.map((row) => takeSortValues(row, sort.length))
 }
 

@@ -34,8 +34,12 @@ const KEYWORDS: ReadonlySet<string> = new Set([
   'REGEXP',
 ])
 
+const KEYWORD_LENGTH_MAX = 6
+
 const SPACE = /\s+/y
-const NUMBER = /-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\p{L}\p{N}_.])/iuy
+const NUMBER = /-?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?/iy
+const NUMBER_START = /[-.\d]/
+const GOES_ON = /[\p{L}\p{N}_.]/u
 const WORD = /[\p{L}\p{N}_][\p{L}\p{N}_$#]*/uy
 const BACKTICKED = /`(?:``|[^`])*`/y
 const DOUBLE_QUOTED = /"(?:""|\\"|[^"])*"/y
@@ -45,11 +49,17 @@ const OPERATOR = /[<>=~!]+/y
 const PATH_START = [WORD, BACKTICKED, DOUBLE_QUOTED]
 const PATH_PART = [...PATH_START, SINGLE_QUOTED]
 
-/** Cuts a text into tokens; never fails, what fits nothing becomes `other`. */
+/** Enough for a list of ten thousand values with its commas. */
+const TOKENS_MAX = 30_000
+
+/** Cuts a text into tokens; what fits nothing becomes `other`. Throws a 400 for too many. */
 export function tokenize(source: string): Token[] {
   const tokens: Token[] = []
   let position = endOf([SPACE], source, 0) ?? 0
   while (position < source.length) {
+    if (tokens.length === TOKENS_MAX) {
+      throw invalid(`Invalid filter or order_by clause: it has more than ${TOKENS_MAX} parts.`)
+    }
     const token = tokenAt(source, position)
     tokens.push(token)
     position += token.text.length
@@ -66,7 +76,7 @@ export function at({ position }: Token): string {
 /** A number literal: exact where it is an integer that 64 bits hold. */
 export function numberOf({ text }: Token): number | bigint {
   const number = Number(text)
-  if (!/^-?\d+$/.test(text) || Number.isSafeInteger(number)) return number
+  if (!/^-?\d{1,19}$/.test(text) || Number.isSafeInteger(number)) return number
   const exact = BigInt(text)
   return BigInt.asIntN(64, exact) === exact ? exact : number
 }
@@ -84,20 +94,26 @@ export function refuseNul(source: string, what: string): void {
 }
 
 function tokenAt(source: string, position: number): Token {
-  const number = endOf([NUMBER], source, position)
+  const first = source[position] ?? ''
+  const number = NUMBER_START.test(first) ? numberEnd(source, position) : undefined
   if (number !== undefined) return cut(source, 'number', position, number)
-  const path = pathEnd(source, position)
-  if (path !== undefined) {
-    const text = source.slice(position, path)
-    const word = text.toUpperCase()
-    if (KEYWORDS.has(word)) return { type: 'keyword', text: word, position }
-    return { type: 'name', text, position }
+  if (first === "'") {
+    const end = endOf([SINGLE_QUOTED], source, position)
+    return end ? cut(source, 'text', position, end) : cut(source, 'other', position, position + 1)
   }
-  const quoted = endOf([SINGLE_QUOTED], source, position)
-  if (quoted !== undefined) return cut(source, 'text', position, quoted)
   const operator = endOf([OPERATOR], source, position)
   if (operator !== undefined) return cut(source, 'operator', position, operator)
-  return cut(source, 'other', position, position + 1)
+  const path = pathEnd(source, position)
+  if (path === undefined) return cut(source, 'other', position, position + 1)
+  const token = cut(source, 'name', position, path)
+  const word = path - position <= KEYWORD_LENGTH_MAX ? token.text.toUpperCase() : ''
+  return KEYWORDS.has(word) ? { type: 'keyword', text: word, position } : token
+}
+
+/** Digits that a name goes on with are no number: `1st`, `1.2.3`. */
+function numberEnd(source: string, position: number): number | undefined {
+  const end = endOf([NUMBER], source, position)
+  return end !== undefined && GOES_ON.test(source[end] ?? '') ? undefined : end
 }
 
 /** A path may end in a dot: MLflow takes `metrics.x.` for the metric named "x.". */
