@@ -4,14 +4,15 @@ import { join } from 'node:path'
 import launch from '../../packages/cli/bin/launch.cjs'
 import { lock } from './lock.mjs'
 import { installNpmPackages } from './npm-packages.mjs'
+import { buildServer } from './server-build.mjs'
 import { root } from './step.mjs'
 import { buildUi } from './ui-build.mjs'
 
 /** What each npm script hands over to once the set-up is complete. */
 const COMMANDS = {
-  start: { program: 'packages/cli/src/main.ts', args: ['server'], needsUi: true },
-  test: { program: 'tools/run-tests.ts', args: [], needsUi: false },
-  bench: { program: 'bench/main.ts', args: [], needsUi: true },
+  start: { program: 'packages/cli/bin/millrace.cjs', args: ['server'], needsBuilds: true },
+  test: { program: 'tools/run-tests.ts', args: [], needsBuilds: false },
+  bench: { program: 'bench/main.ts', args: [], needsBuilds: true },
 }
 
 async function main() {
@@ -26,7 +27,10 @@ async function main() {
   try {
     await installNpmPackages()
     node = launch.chooseNode(root)
-    if (command.needsUi) await buildUi(node)
+    if (command.needsBuilds) {
+      await buildUi(node)
+      await buildServer(node)
+    }
   } finally {
     unlock()
   }

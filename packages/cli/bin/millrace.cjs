@@ -4,11 +4,12 @@
 var fs = require('fs')
 var path = require('path')
 var pathToFileURL = require('url').pathToFileURL
+var bundle = require('./bundle.cjs')
 var launch = require('./launch.cjs')
 
-var main = path.join(__dirname, '..', 'src', 'main.ts')
-
 function start() {
+  var sources = path.join(__dirname, '..', 'src', 'main.ts')
+  var main = bundle.isCurrent() ? bundle.bundleOf().main : sources
   var node = launch.chooseNode(__dirname)
   var cache = launch.compileCacheFolder(__dirname)
   if (fs.realpathSync(node) === fs.realpathSync(process.execPath)) {

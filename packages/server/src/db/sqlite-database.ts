@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { ApiError, type ErrorCode } from '@millrace/api/errors'
 import { Kysely } from 'kysely'
@@ -39,6 +39,9 @@ export interface SqliteOptions {
   pendingMax: number
 }
 
+/** TypeScript beside the sources, JavaScript beside a bundle (`tools/build.ts`). */
+const WRITER_THREAD = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
+
 /** Opens a SQLite file: reads on this thread, writes in group commits on a thread of their own. */
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
   mkdirSync(dirname(options.path), { recursive: true })
@@ -49,7 +52,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   await withConnection({ path, synchronous, queryOnly: false }, migrate)
 
   const data: WriterThreadData = { path, synchronous, settings }
-  const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: data })
+  const worker = new Worker(WRITER_THREAD, { workerData: data })
   return new SqliteDatabase(path, worker, options)
 }
 
