@@ -1,4 +1,5 @@
 import * as fc from 'fast-check'
+import { RUN_ATTRIBUTE_BY_NAME } from './grammar-runs.ts'
 import type { TestRun } from './test-rows.ts'
 
 /** Exports random runs and random searches over them, from few values, so that many are equal. */
@@ -109,8 +110,11 @@ export const orders = fc
     fc.record({
       field: fc.constantFrom(
         ...METRICS.map((key) => `metrics.${key}`),
-        ...['params.p1', 'params.p2', 'tags.t1', 'tags.`with space`', 'params.none'],
-        ...['metrics.none', 'start_time', 'end_time', 'status', 'run_name', 'user_id', 'run_id'],
+        ...PARAMS.map((key) => `params.${key}`),
+        ...TAGS.map((key) => `tags.\`${key}\``),
+        ...RUN_ATTRIBUTE_BY_NAME.values().filter((name) => name !== 'artifact_uri'),
+        'params.none',
+        'metrics.none',
       ),
       direction: fc.constantFrom('', ' ASC', ' DESC'),
     }),

@@ -1,13 +1,10 @@
 import { invalid } from '@millrace/api/errors'
 import {
-  LIST_COMPARATORS,
   listTest,
-  NUMBER_COMPARATORS,
   numberTest,
   pythonList,
   pythonSet,
   pythonText,
-  TEXT_COMPARATORS,
   textTest,
 } from './clause-reading.ts'
 import {

@@ -221,9 +221,33 @@ describe('searchRuns', () => {
     await using db = await openWith(runs)
     const orderBy = parseRunOrderBy(['metrics.m DESC'])
 
-    const found = await walkPages(db, { orderBy, maxResults: 500 })
+    const expected = searchNaively(runs, [], orderBy).map(({ uuid }) => uuid)
+    for (const filter of ['', 'metrics.m = 1', 'metrics.m > 0 AND tags.t IS NULL']) {
+      const comparisons = parseFilter(filter, runGrammar)
+      expect(await walkPages(db, { comparisons, orderBy, maxResults: 500 })).toEqual(expected)
+    }
+  })
 
-    expect(found).toEqual(searchNaively(runs, [], orderBy).map(({ uuid }) => uuid))
+  test('runs the largest searches that the parsers take', async () => {
+    await using db = await openWith([run({ uuid: 'a', metrics: { m: 1 }, params: { p: 'x' } })])
+    const ids = `run_id IN ('a', ${Array.from({ length: 4999 }, (_, i) => `'${i}'`).join()})`
+    const clauses = ["params.p != 'y'", 'metrics.m <= 1', "params.p LIKE 'x'", 'tags.t IS NULL']
+    const filters = [
+      Array.from({ length: 249 }, (_, i) => clauses[i % 4]).join(' AND '),
+      Array(249).fill("params.p != 'y'").join(' AND '),
+      `${ids} AND ${ids}`,
+    ]
+    const wide = Array.from({ length: 32 }, (_, i) => `metrics.m${i}`)
+    const experiments = Array.from({ length: 20_000 }, (_, i) => i)
+
+    for (const filter of filters) {
+      const comparisons = parseFilter(filter, runGrammar)
+      for (const orderBy of [[], ['metrics.m'], wide]) {
+        const order = parseRunOrderBy(orderBy)
+        expect(await walkPages(db, { comparisons, orderBy: order })).toEqual(['a'])
+      }
+    }
+    expect(await walkPages(db, { experiments })).toEqual(['a'])
   })
 
   test('answers nothing for no experiment', async () => {
