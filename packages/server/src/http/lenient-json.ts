@@ -4,8 +4,9 @@
  * as undefined.
  */
 export function parseLenientJson(text: string): unknown {
-  // Sixteen digits in a row are the only way past 2^53; JSON.parse would round them.
-  if (!/\d{16}/.test(text)) {
+  // JSON.parse would round integers beyond 2^53, which have sixteen digits where a value begins;
+  // the fraction of nearly every double has as many.
+  if (!/[:[,]\s*-?\d{16}/.test(text)) {
     try {
       return JSON.parse(text)
     } catch {
