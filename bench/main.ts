@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { root } from '../tools/setup/step.mjs'
 import { type BenchOptions, readOptions } from './bench-options.ts'
 import { measureCells } from './cells.ts'
@@ -82,6 +83,6 @@ function say(text: string): void {
 try {
   await bench(readOptions(process.argv.slice(2)))
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`)
+  process.stderr.write(`${inspect(error)}\n`)
   process.exitCode = 1
 }

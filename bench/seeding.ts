@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { ServerProcess } from './server-process.ts'
 import {
   type Answer,
@@ -12,22 +13,40 @@ const TIMESTAMP = 1_750_000_000_000
 const RUNS_AT_ONCE = 8
 const CONNECTIONS_MAX = 64
 
-/** Sends one request to a server; throws what it answered unless that is a 200. */
+const ATTEMPTS = 5
+
+/**
+ * Sends one request to a server; throws what it answered unless that is a 200. A connection that
+ * breaks is tried again, as MLflow's clients do: a busy machine makes its server restart workers.
+ */
 export async function call(
   { port }: Pick<ServerProcess, 'port'>,
   path: string,
   body?: unknown,
 ): Promise<Answer & { run_id?: string; experiment_id?: string }> {
-  const response = await fetch(`http://127.0.0.1:${port}/api/2.0/mlflow/${path}`, {
+  const request = {
     ...(body !== undefined && {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     }),
-  })
+  }
+  const response = await send(`http://127.0.0.1:${port}/api/2.0/mlflow/${path}`, request)
   const text = await response.text()
   if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text.slice(0, 300)}`)
   return JSON.parse(text)
+}
+
+async function send(url: string, request: RequestInit): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetch(url, request)
+    } catch (cause) {
+      if (attempt === ATTEMPTS) throw new Error(`${url} could not be reached`, { cause })
+      process.stderr.write(`${url}: connection lost, tried again\n`)
+      await wait(1000)
+    }
+  }
 }
 
 /** Fills a fresh server with what the workloads of these names need. */
