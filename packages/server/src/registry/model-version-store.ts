@@ -145,11 +145,10 @@ export async function updateModelVersion(
     .execute()
 }
 
-/** Archives every other version that is in a stage. */
-export async function archiveOtherVersions(
+/** Archives every version of a model that is in a stage. */
+export async function archiveVersions(
   db: Db,
-  { model, version }: VersionKey,
-  stage: ModelStage,
+  { model, stage }: { model: number; stage: ModelStage },
   last_updated_time: number,
 ): Promise<void> {
   await db
@@ -157,7 +156,6 @@ export async function archiveOtherVersions(
     .set({ stage: 'Archived', last_updated_time })
     .where('model', '=', model)
     .where('stage', '=', stage)
-    .where('version', '!=', version)
     .execute()
 }
 

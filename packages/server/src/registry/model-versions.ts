@@ -8,7 +8,7 @@ import { IS_PROMPT_TAG } from '../search/prompt-scope.ts'
 import { searchModelVersionsQuery } from '../search/search-model-versions-query.ts'
 import { appendModelVersion } from '../tracking/logged-model-store.ts'
 import {
-  archiveOtherVersions,
+  archiveVersions,
   deleteModelVersion,
   deleteVersionTag,
   getModelVersion,
@@ -70,7 +70,9 @@ export const modelVersions: Handlers<Api['modelVersions']> = {
     }
     const row = await getModelVersion(db, workspace, name, version)
     const last_updated_time = Date.now()
-    if (archive_existing_versions) await archiveOtherVersions(db, row, stage, last_updated_time)
+    if (archive_existing_versions) {
+      await archiveVersions(db, { model: row.model, stage }, last_updated_time)
+    }
     await updateModelVersion(db, row, { stage, last_updated_time })
     await updateRegisteredModel(db, row.model, { last_updated_time })
     return { model_version: await toWireVersion(db, { ...row, stage, last_updated_time }) }

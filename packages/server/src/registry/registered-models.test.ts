@@ -218,11 +218,14 @@ describe('changing', () => {
     await server.client.registeredModels.setTag({ name, key: 'k', value: 'v' })
     await server.client.registeredModels.setAlias({ name, alias: 'champion', version: '1' })
     const new_name = `${name} renamed`
+    writeSql('update model_version set last_updated_time = 1')
 
-    await server.client.registeredModels.rename({ name, new_name })
+    const { registered_model } = await server.client.registeredModels.rename({ name, new_name })
 
+    const { last_updated_timestamp } = registered_model
+    expect(last_updated_timestamp).toBeGreaterThan(1)
     expect(await getModel(new_name)).toMatchObject({
-      latest_versions: [{ name: new_name, version: '2' }],
+      latest_versions: [{ name: new_name, version: '2', last_updated_timestamp }],
       tags: [{ key: 'k', value: 'v' }],
       aliases: [{ alias: 'champion', version: '1' }],
     })

@@ -275,6 +275,25 @@ describe('artifacts behind the proxy', () => {
     expect(await create({ source: ofModel('/x'), model_id })).toMatchObject({ run_id, model_id })
   })
 
+  test('are refused behind the proxy of another host, even one that is allowed', async () => {
+    await using configured = await startServer((config) => ({
+      ...config,
+      settings: { ...config.settings, allowedArtifactSchemes: ['mlflow-artifacts'] },
+    }))
+    const { experiments, runs, registeredModels, modelVersions } = configured.client
+    const { experiment_id } = await experiments.create({ name: 'e' })
+    const { run_id } = (await runs.create({ experiment_id })).run.info
+    await registeredModels.create({ name: 'm' })
+    const path = `${experiment_id}/${run_id}/artifacts`
+
+    const create = (source: string) => modelVersions.create({ name: 'm', source, run_id })
+
+    await create(`mlflow-artifacts:/${path}`)
+    await expect(create(`mlflow-artifacts://host/${path}`)).rejects.toMatchObject({
+      message: expect.stringContaining(unrelatedTo('run_id')),
+    })
+  })
+
   test('are refused where they do not', async () => {
     const cases: [string, Omit<Request, 'source'>, 'run_id' | 'model_id'][] = [
       [ofRun(), {}, 'run_id'],
