@@ -1,21 +1,28 @@
+import { type JsonTraits, traitsOf } from './json-traits.ts'
+
+/** A document with what readers of requests ask about it. */
+export interface LenientJson {
+  value: unknown
+  traits: JsonTraits
+}
+
 /**
  * Reads JSON as Python's `json` module writes it: `NaN` and the infinities are bare words, and
  * integers have any number of digits (beyond 2^53 they become bigint). Text that is not JSON reads
  * as undefined.
  */
-export function parseLenientJson(text: string): unknown {
-  // JSON.parse would round integers beyond 2^53, which have sixteen digits where a value begins;
-  // the fraction of nearly every double has as many.
-  if (!/[:[,]\s*-?\d{16}/.test(text)) {
-    try {
-      return JSON.parse(text)
-    } catch {
-      if (!/NaN|Infinity/.test(text)) return undefined
-    }
+export function parseLenientJson(text: string): LenientJson | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    const traits = traitsOf(value, text)
+    // JSON.parse rounds integers beyond 2^53.
+    if (!traits.hasLongIntegers) return { value, traits }
+  } catch {
+    if (!/NaN|Infinity/.test(text)) return undefined
   }
   try {
-    const reader = new Reader(text)
-    return reader.document()
+    const value = new Reader(text).document()
+    return { value, traits: traitsOf(value, text) }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error

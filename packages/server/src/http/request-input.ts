@@ -12,12 +12,14 @@ export function readBody(bytes: Buffer | undefined, fields: Fields): Record<stri
   if (bytes === undefined || bytes.length === 0) return {}
   const text = bytes.toString('utf8')
   let body = parseLenientJson(text)
-  if (typeof body === 'string') body = parseLenientJson(body)
-  if (body === null || typeof body !== 'object' || Array.isArray(body)) return {}
-
-  if (text.includes('null')) dropNulls(body)
-  const input = body as Record<string, unknown>
-  if (/"[a-z]+(?:[A-Z][a-z0-9]*)+"\s*:/.test(text)) renameCamelCase(input, fields)
+  if (typeof body?.value === 'string') body = parseLenientJson(body.value)
+  const value = body?.value
+  if (body === undefined || value === null || typeof value !== 'object' || Array.isArray(value)) {
+    return {}
+  }
+  if (body.traits.hasNulls) dropNulls(value)
+  const input = value as Record<string, unknown>
+  if (body.traits.hasCamelCase) renameCamelCase(input, fields)
   return input
 }
 
