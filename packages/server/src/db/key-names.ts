@@ -7,7 +7,7 @@ import { compileOnce, type Db } from './dialect.ts'
 export class KeyNames {
   readonly #idByName = new Map<string, number>()
   readonly #nameById = new Map<number, string>()
-  /** Whether the open transaction inserted names, which a rollback would take back. */
+  /** Whether the open transaction inserted names, which rolling it back would take back. */
   #hasUncommitted = false
 
   /** Ids of those names that have one. */
@@ -58,11 +58,14 @@ export class KeyNames {
     this.#hasUncommitted = false
   }
 
+  /**
+   * After the transaction or a savepoint in it was rolled back. Names from before the savepoint may
+   * be looked up again and still be uncommitted, so only `committed` ends the doubt.
+   */
   rolledBack(): void {
     if (!this.#hasUncommitted) return
     this.#idByName.clear()
     this.#nameById.clear()
-    this.#hasUncommitted = false
   }
 
   async #look(db: Db, name: string): Promise<number | undefined> {
