@@ -46,8 +46,14 @@ export function sendErrorBody(
   error_code: ErrorCode,
   message: string,
 ) {
+  const body = errorBody(error_code, message)
+  return reply.code(status).header('content-type', 'application/json').send(body)
+}
+
+/** The JSON text of an error. */
+export function errorBody(error_code: ErrorCode, message: string): string {
   const body: ErrorBody = { error_code, message, ...ERROR_CLASS[error_code] }
-  return reply.code(status).header('content-type', 'application/json').send(JSON.stringify(body))
+  return JSON.stringify(body)
 }
 
 function toApiError(error: unknown): ApiError | undefined {

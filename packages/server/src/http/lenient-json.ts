@@ -8,10 +8,10 @@ export interface LenientJson {
 
 /**
  * Reads JSON as Python's `json` module writes it: `NaN` and the infinities are bare words, and
- * integers have any number of digits (beyond 2^53 they become bigint). Text that is not JSON reads
- * as undefined.
+ * integers may pass 2^53 (they become bigint). Text that is not JSON reads as undefined.
  */
 export function parseLenientJson(text: string): LenientJson | undefined {
+  if (text.length > LARGE_CHARACTERS && isTooDeep(text)) return undefined
   try {
     const value: unknown = JSON.parse(text)
     const traits = traitsOf(value, text)
@@ -31,9 +31,41 @@ export function parseLenientJson(text: string): LenientJson | undefined {
 
 /** How deep values may nest; deeper is no request of any client but an attack on the stack. */
 const DEPTH_MAX = 200
+/** Text so long that `JSON.parse` would take seconds and a gigabyte if it were nothing but brackets. */
+const LARGE_CHARACTERS = 1024 * 1024
+
+function isTooDeep(text: string): boolean {
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '{' || character === '[') depth++
+    else if (character === '}' || character === ']') depth--
+    else if (character === '"') at = endOfString(text, at)
+    if (depth > DEPTH_MAX) return true
+  }
+  return false
+}
+
+/** Where the string that begins at a quote ends, or the end of the text if it never does. */
+function endOfString(text: string, start: number): number {
+  let end = start
+  do {
+    end = text.indexOf('"', end + 1)
+    if (end < 0) return text.length
+  } while (isEscaped(text, end))
+  return end
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let before = at - 1
+  while (text[before] === '\\') before--
+  return (at - before) % 2 === 0
+}
+
+/** More than any 64-bit integer has; making a bigint of a million digits takes a second. */
+const INTEGER_DIGITS_MAX = 32
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
 const SPACE = /[ \t\n\r]*/y
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y
 const WORDS: [string, unknown][] = [
   ['true', true],
   ['false', false],
@@ -100,15 +132,21 @@ class Reader {
     return array
   }
 
+  /** By looking for its end: a pattern would run out of stack on a string of some megabytes. */
   #string(): string {
-    return JSON.parse(this.#match(STRING)[0]) as string // The pattern matches JSON strings only.
+    if (this.#text[this.#at] !== '"') throw new SyntaxError(`Expected a string at ${this.#at}`)
+    const end = endOfString(this.#text, this.#at)
+    const quoted = this.#text.slice(this.#at, end + 1)
+    this.#at = end + 1
+    return JSON.parse(quoted) as string // What begins with a quote is a string or no JSON.
   }
 
   #number(): number | bigint {
     const [digits, fraction, exponent] = this.#match(NUMBER)
     const number = Number(digits)
     if (fraction !== undefined || exponent !== undefined) return number
-    return Number.isSafeInteger(number) ? number : BigInt(digits)
+    const isExact = Number.isSafeInteger(number) || digits.length > INTEGER_DIGITS_MAX
+    return isExact ? number : BigInt(digits)
   }
 
   #match(pattern: RegExp): RegExpExecArray {

@@ -98,7 +98,8 @@ function readInput(
   const body = request.body as Buffer | undefined
   const hasQuery = Object.keys(query).length > 0
   let input: Record<string, unknown>
-  if (request.method === 'GET' && (hasQuery || body === undefined)) {
+  const isQuery = request.method === 'GET' || request.method === 'HEAD'
+  if (isQuery && (hasQuery || body === undefined)) {
     input = readQuery(query, fields)
   } else {
     checkContentType(request.method, request.headers['content-type'])

@@ -1,6 +1,7 @@
 import { ApiError, invalid } from '@millrace/api/errors'
 import { Bool } from '@millrace/api/wire'
 import { z } from 'zod'
+import { shownJson } from '../shown-json.ts'
 import { parseLenientJson } from './lenient-json.ts'
 
 /**
@@ -126,8 +127,10 @@ function renameNested(value: unknown, depth = 0): void {
 
 function dropNulls(value: object, depth = 0): void {
   checkDepth(depth)
-  for (const [name, nested] of Object.entries(value)) {
-    if (nested === null && !Array.isArray(value)) delete (value as Record<string, unknown>)[name]
+  const record = value as Record<string, unknown>
+  for (const name in record) {
+    const nested = record[name]
+    if (nested === null && !Array.isArray(value)) delete record[name]
     else if (nested !== null && typeof nested === 'object') dropNulls(nested, depth + 1)
   }
 }
@@ -143,7 +146,6 @@ export function parseInput<Schema extends z.ZodType>(
 }
 
 const ADVICE = 'See the API docs for more information about request parameters.'
-const SHOWN_MAX = 200
 
 function inputError(error: z.ZodError, input: unknown): ApiError {
   const path = error.issues[0]?.path ?? []
@@ -166,12 +168,8 @@ function inputError(error: z.ZodError, input: unknown): ApiError {
 
 /** 400 for a value of the wrong type, as MLflow's `invalid_value` words it. */
 export function invalidValue(name: string, value: unknown): ApiError {
-  const text = JSON.stringify(value, (_, nested) =>
-    typeof nested === 'bigint' ? nested.toString() : nested,
-  )
-  const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}...` : text
   return invalid(
-    `Invalid value ${shown} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(value)}'. ${ADVICE}`,
+    `Invalid value ${shownJson(value)} for parameter '${name}' supplied:  Hint: Value was of type '${pythonType(value)}'. ${ADVICE}`,
   )
 }
 

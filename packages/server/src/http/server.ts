@@ -5,6 +5,7 @@ import type { Database } from '../db/database.ts'
 import type { RequestContext } from '../handlers.ts'
 import { sendError } from './error-response.ts'
 import { type GuardOptions, guard } from './guards.ts'
+import { refuseBadUrl, refuseUnreadable } from './unreadable-requests.ts'
 
 /** What routes work with; made once by `app.ts`. */
 export interface ServerParts {
@@ -31,6 +32,8 @@ export function createHttpServer(guardOptions: GuardOptions): FastifyInstance {
     exposeHeadRoutes: true,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
+    frameworkErrors: refuseBadUrl,
+    clientErrorHandler: refuseUnreadable,
   })
   app.server.headersTimeout = HEADERS_TIMEOUT_MS
   app.addHook('onRequest', guard(guardOptions))

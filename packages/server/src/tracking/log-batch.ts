@@ -5,6 +5,7 @@ import type { Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import type { Int64 } from '../db/schema.ts'
 import { type Points, PointsBuilder } from '../metrics/points.ts'
+import { shownJson } from '../shown-json.ts'
 import { checkKey, checkLength, clampInfinity, KEY_LENGTH_MAX } from './limits.ts'
 import { appendPoint, appendPoints } from './metric-store.ts'
 import { insertModelMetrics, type ModelMetric } from './model-metric-store.ts'
@@ -92,8 +93,7 @@ function missingOrWrong(path: string, value: unknown) {
 }
 
 function wrongType(path: string, value: unknown) {
-  const text = JSON.stringify(value) ?? 'null'
-  return invalid(`Invalid value ${text.slice(0, 200)} for parameter '${path}' supplied. ${ADVICE}`)
+  return invalid(`Invalid value ${shownJson(value)} for parameter '${path}' supplied. ${ADVICE}`)
 }
 
 /** Refuses a batch that holds too much (3.17 `_validate_batch_log_limits`). */
