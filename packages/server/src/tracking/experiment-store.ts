@@ -108,6 +108,11 @@ export async function updateExperiment(
 
 /** Moves all runs of an experiment to or from the bin, when the experiment itself goes. */
 export async function updateStageOfRuns(db: Db, experiment: number, stage: number): Promise<void> {
+  const moved = db.selectFrom('run').select('id').where('experiment', '=', experiment)
+  await db
+    .deleteFrom('run_doc')
+    .where('run', 'in', moved.where('stage', '!=', stage))
+    .execute()
   await db
     .updateTable('run')
     .set({ stage, deleted_time: stage === STAGE_DELETED ? Date.now() : null })

@@ -22,6 +22,7 @@ import {
   upsertExperimentTag,
 } from './experiment-store.ts'
 import {
+  checkCount,
   checkKey,
   checkLength,
   EXPERIMENT_NAME_LENGTH_MAX,
@@ -37,6 +38,7 @@ const CUSTOM_VIEWS_MAX = 50
 export const experiments: Handlers<Api['experiments']> = {
   async create({ db, caller, settings }, { name, artifact_location, tags = [] }) {
     checkName(name)
+    checkCount('tags', tags)
     for (const { key, value = '' } of tags) checkTag(key, value)
     if (tags.filter(({ key }) => key.startsWith(CUSTOM_VIEW_PREFIX)).length > CUSTOM_VIEWS_MAX) {
       throw tooManyViews()
@@ -46,6 +48,7 @@ export const experiments: Handlers<Api['experiments']> = {
           allowLocal: settings.allowsLocalLocations,
           allowedSchemes: settings.allowedArtifactSchemes,
           ownLocations: ownLocations(settings),
+          lengthMax: settings.artifactLocationLengthMax,
         }).uri
       : undefined
 
@@ -75,6 +78,7 @@ export const experiments: Handlers<Api['experiments']> = {
   },
 
   async list({ db, caller }, { view_type, max_results, page_token }) {
+    if (max_results !== undefined && max_results < 1) throw badMaxResults(max_results)
     const { rows, nextPageToken } = await searchExperimentsQuery(db, {
       visibility: visibleExperiments(caller),
       workspace: caller.workspace,
@@ -188,7 +192,7 @@ function tooManyViews() {
   return invalid(`An experiment can have at most ${CUSTOM_VIEWS_MAX} custom views.`)
 }
 
-function badMaxResults(maxResults: number) {
+function badMaxResults(maxResults: number | bigint) {
   return invalid(
     `Invalid value ${maxResults} for parameter 'max_results' supplied. It must be a positive integer no larger than ${EXPERIMENTS_PAGE_MAX}.`,
   )

@@ -42,11 +42,25 @@ export function checkLength(what: string, max: number, text: string): void {
   if (isLonger(text, max)) throw tooLong(what, max)
 }
 
-/** Text of at most `max` characters: cut when `truncates`, else refused. */
+/** Most tags or params that one request may give a new thing, so that none holds up the writer. */
+const ENTRIES_MAX = 1000
+
+/** Refuses a list of more tags or params than a client ever sends. */
+export function checkCount(field: string, entries: readonly unknown[] = []): void {
+  if (entries.length <= ENTRIES_MAX) return
+  throw invalid(
+    `A request can contain at most ${ENTRIES_MAX} ${field}. Got ${entries.length} ${field}. Please split up ${field} across multiple requests and try again.`,
+  )
+}
+
+/**
+ * Text of at most `max` characters: cut when `truncates`, else refused. Half a surrogate pair becomes
+ * what the database stores for it, or else a param could not be logged a second time.
+ */
 export function limitLength(what: string, max: number, text: string, truncates: boolean): string {
-  if (!isLonger(text, max)) return text
+  if (!isLonger(text, max)) return text.toWellFormed()
   if (!truncates) throw tooLong(what, max)
-  return Array.from(text).slice(0, max).join('')
+  return Array.from(text).slice(0, max).join('').toWellFormed()
 }
 
 function isLonger(text: string, max: number): boolean {

@@ -8,7 +8,7 @@ import { STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 import type { Handlers } from '../handlers.ts'
 import { searchLoggedModelsQuery } from '../search/search-logged-models-query.ts'
 import { getActiveExperiment, parseExperimentId } from './experiment-store.ts'
-import { checkLength, pythonText } from './limits.ts'
+import { checkCount, checkLength, pythonText } from './limits.ts'
 import {
   deleteLoggedModelTag,
   getLoggedModel,
@@ -159,6 +159,7 @@ function checkEntries(
   field: string,
   entries: readonly { key: string; value?: string | undefined }[] = [],
 ): { key: string; value: string }[] {
+  checkCount(field, entries)
   return entries.map(({ key, value = '' }, index) => {
     checkLength(`${field}[${index}].key`, KEY_LENGTH_MAX, key)
     checkLength(`${field}[${index}].value`, VALUE_LENGTH_MAX, value)

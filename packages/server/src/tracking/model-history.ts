@@ -12,6 +12,18 @@ export function checkModelJson(model_json: string): object {
   throw invalid(`Model json is missing mandatory fields: {${names}}`)
 }
 
+/** The models that a run's tag tells of; anybody may have set the tag to something else. */
+export function readModelHistory(tag: string | undefined, run_id: string): unknown[] {
+  if (tag === undefined) return []
+  try {
+    const history: unknown = JSON.parse(tag)
+    if (Array.isArray(history)) return history
+  } catch {
+    // Said below, in the same words as for JSON that is no list.
+  }
+  throw invalid(`The tag 'mlflow.log-model.history' of run '${run_id}' is not a JSON list.`)
+}
+
 function parse(model_json: string): object {
   try {
     const model: unknown = JSON.parse(model_json)

@@ -58,11 +58,9 @@ export async function insertDatasets(db: Db, run: RunRow, inputs: DatasetInput[]
       .values({ run: run.id, dataset: id, experiment, context })
       .execute()
     const byKey = new Map(tags.map(({ key, value }) => [key, value]))
-    if (byKey.size === 0) continue
-    await db
-      .insertInto('run_dataset_tag')
-      .values([...byKey].map(([key, value]) => ({ run: run.id, dataset: id, key, value })))
-      .execute()
+    for (const [key, value] of byKey) {
+      await insertDatasetTag(db, { run: run.id, dataset: id, key, value })
+    }
   }
 }
 
@@ -73,13 +71,37 @@ export async function insertModelLinks(
   direction: 'input' | 'output',
   links: readonly { model_id: string; step?: Int64 | undefined }[],
 ): Promise<void> {
-  if (links.length === 0) return
-  await insertMissing(
-    db,
-    'run_model',
-    links.map(({ model_id, step = 0 }) => ({ run, model_id, direction, step })),
-  ).execute()
+  for (const { model_id, step = 0 } of links) {
+    await insertModelLink(db, { run, model_id, direction, step })
+  }
 }
+
+const insertDatasetTag = compileOnce<
+  { run: number; dataset: number; key: string; value: string },
+  unknown
+>((db, param) =>
+  db.insertInto('run_dataset_tag').values({
+    run: param('run'),
+    dataset: param('dataset'),
+    key: param('key'),
+    value: param('value'),
+  }),
+)
+
+const insertModelLink = compileOnce<
+  { run: number; model_id: string; direction: 'input' | 'output'; step: Int64 },
+  unknown
+>((db, param) =>
+  db
+    .insertInto('run_model')
+    .values({
+      run: param('run'),
+      model_id: param('model_id'),
+      direction: param('direction'),
+      step: param('step'),
+    })
+    .onConflict((conflict) => conflict.doNothing()),
+)
 
 const selectModels = compileOnce<
   { run: number },

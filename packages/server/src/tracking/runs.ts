@@ -6,6 +6,7 @@ import { type Handlers, JsonText, prepared } from '../handlers.ts'
 import { checkDatasets } from './dataset-limits.ts'
 import { getActiveExperiment } from './experiment-store.ts'
 import {
+  checkCount,
   checkKey,
   checkLength,
   checkRunId,
@@ -24,7 +25,7 @@ import {
   storeMetric,
   storeMetrics,
 } from './log-batch.ts'
-import { checkModelJson } from './model-history.ts'
+import { checkModelJson, readModelHistory } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'
@@ -51,6 +52,7 @@ const MODEL_HISTORY_TAG = 'mlflow.log-model.history'
 
 export const runs: Handlers<Api['runs']> = {
   async create({ db, settings }, input) {
+    checkCount('tags', input.tags)
     const experiment = await getActiveExperiment(db, input.experiment_id)
     const tags = (input.tags ?? []).map((tag, i) => checkTag(tag, settings, `tags[${i}].`))
     const name = chooseName(input.run_name, tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value)
@@ -151,10 +153,12 @@ export const runs: Handlers<Api['runs']> = {
         if (changes.length > 0) throw changedParams(run.uuid, changes)
       }
       await storeMetrics(db, run, batch.metrics)
-      if (tags.length > 0) {
-        await upsertTags(db, run, tags)
-        const name = tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value
-        if (name) await updateRun(db, run.id, { name })
+      // A run keeps its name when it is told to have none.
+      const kept = tags.filter(({ key, value }) => key !== RUN_NAME_TAG || value !== '')
+      if (kept.length > 0) {
+        await upsertTags(db, run, kept)
+        const name = kept.findLast(({ key }) => key === RUN_NAME_TAG)?.value
+        if (name !== undefined) await updateRun(db, run.id, { name })
       }
       return {}
     },
@@ -182,9 +186,11 @@ export const runs: Handlers<Api['runs']> = {
   async logModel({ db, settings }, { run_id, model_json }) {
     const model = checkModelJson(model_json)
     const run = await getRunToWrite(db, run_id)
-    const history = JSON.parse((await findTag(db, run.id, MODEL_HISTORY_TAG)) ?? '[]') as unknown[]
+    const history = readModelHistory(await findTag(db, run.id, MODEL_HISTORY_TAG), run_id)
     const value = JSON.stringify([...history, model])
-    await upsertTags(db, run, [checkTag({ key: MODEL_HISTORY_TAG, value }, settings, '')])
+    // Cut, it would be JSON no more, so MLflow keeps it whole where it would cut another tag.
+    if (!settings.truncatesLongValues) checkLength('value', TAG_VALUE_LENGTH_MAX, value)
+    await upsertTags(db, run, [{ key: MODEL_HISTORY_TAG, value }])
     return {}
   },
 

@@ -47,13 +47,19 @@ export async function searchRuns(
 
 /** Runs of some experiments whose latest metrics are not summarised yet. */
 async function listUnfolded(db: Db, experiments: number[]): Promise<number[]> {
-  if (experiments.length === 0) return []
-  const rows = await db
-    .selectFrom('metric_tail')
-    .select('run')
-    .distinct()
-    .where('experiment', 'in', experiments)
-    .where('folded', '=', 0)
-    .execute()
-  return rows.map(({ run }) => run)
+  const runs: number[] = []
+  for (let from = 0; from < experiments.length; from += IDS_PER_QUERY) {
+    const rows = await db
+      .selectFrom('metric_tail')
+      .select('run')
+      .distinct()
+      .where('experiment', 'in', experiments.slice(from, from + IDS_PER_QUERY))
+      .where('folded', '=', 0)
+      .execute()
+    runs.push(...rows.map(({ run }) => run))
+  }
+  return runs
 }
+
+/** SQLite takes at most 32,766 parameters in a statement. */
+const IDS_PER_QUERY = 10_000
