@@ -80,6 +80,7 @@ describe('settings', () => {
     [{ 'static-prefix': 'mlflow' }, 'a prefix begins with /'],
     [{ 'x-frame-options': 'MAYBE' }, 'SAMEORIGIN, DENY, NONE'],
     [{ 'sqlite-synchronous': 'off' }, 'full, normal'],
+    [{ 'model-source-pattern': '(' }, "--model-source-pattern '('"],
     [{ host: '0.0.0.0' }, 'there is no login yet'],
     [{ host: '192.168.1.7' }, '--allow-unauthenticated'],
   ])('%j is refused', (flags, message) => {

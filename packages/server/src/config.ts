@@ -20,6 +20,10 @@ export interface Settings {
   localArtifactRoots: readonly string[]
   /** URL schemes with a host that an experiment's `artifact_location` may name. */
   allowedArtifactSchemes: readonly string[]
+  /** Most characters of an `artifact_location`. */
+  artifactLocationLengthMax: number
+  /** Regular expression that sources of model versions must match; empty for any. */
+  modelSourcePattern: string
 }
 
 /** Everything `startServer` needs. */
@@ -108,6 +112,8 @@ export function readConfig(
         ...readList(text('local-artifact-roots')),
       ]),
       allowedArtifactSchemes: readList(text('allowed-artifact-schemes')),
+      artifactLocationLengthMax: read('artifact-location-length-max', readCount),
+      modelSourcePattern: read('model-source-pattern', readPattern),
     },
     allowedHosts: isOpen ? ['*'] : [...readList(text('allowed-hosts')), host],
     allowedOrigins: isOpen ? ['*'] : readList(text('cors-allowed-origins')),
@@ -155,6 +161,10 @@ function readPort(text: string): number {
 function readCount(text: string): number {
   if (!/^[1-9]\d*$/.test(text)) throw new Error('this must be a positive number')
   return Number(text)
+}
+
+function readPattern(text: string): string {
+  return new RegExp(text).source === '(?:)' ? '' : text
 }
 
 function readPrefix(text: string): string {
@@ -213,6 +223,8 @@ export function localConfig(directory: string): ServerConfig {
       allowsLocalLocations: true,
       localArtifactRoots: [resolve(directory, 'mlartifacts')],
       allowedArtifactSchemes: [],
+      artifactLocationLengthMax: 2048,
+      modelSourcePattern: '',
     },
     allowedHosts: [],
     allowedOrigins: [],

@@ -150,6 +150,22 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     defaultsTo: '',
   },
   {
+    name: 'artifact-location-length-max',
+    value: 'COUNT',
+    env: ['MILLRACE_ARTIFACT_LOCATION_LENGTH_MAX', 'MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH'],
+    describe: 'Most characters that an artifact_location may have.',
+    defaultsTo: '2048',
+  },
+  {
+    name: 'model-source-pattern',
+    value: 'REGEXP',
+    env: [
+      'MILLRACE_MODEL_SOURCE_PATTERN',
+      'MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX',
+    ],
+    describe: 'A regular expression that the source of every new model version must match.',
+  },
+  {
     name: 'demo',
     env: [],
     describe: 'Fill in a sample project, so that the pages have something to show.',

@@ -20,7 +20,7 @@ import {
 } from './model-version-store.ts'
 import { getRegisteredModel, updateRegisteredModel } from './registered-model-store.ts'
 import { checkTagKey, checkVersionTag, parseStage } from './registry-limits.ts'
-import { resolvePromptSource, resolveSource } from './version-source.ts'
+import { checkSourcePattern, resolvePromptSource, resolveSource } from './version-source.ts'
 
 export const modelVersions: Handlers<Api['modelVersions']> = {
   async create({ db, caller, settings }, input) {
@@ -28,6 +28,7 @@ export const modelVersions: Handlers<Api['modelVersions']> = {
     for (const { key, value = '' } of tags) checkVersionTag(key, value)
     const valueByKey = new Map(tags.map(({ key, value = '' }) => [key, value]))
     const isPrompt = valueByKey.get(IS_PROMPT_TAG)?.toLowerCase() === 'true'
+    checkSourcePattern(input.source, settings)
     const { model: loggedModel, ...origin } = isPrompt
       ? resolvePromptSource({ settings }, input)
       : await resolveSource({ db, caller, settings }, input)

@@ -488,3 +488,20 @@ describe('another version', () => {
     expect(await refusal({ source })).toEqual({ code, message: expect.stringContaining(text) })
   })
 })
+
+test('a source must match the pattern of whoever started the server', async () => {
+  await using strict = await startServer((config) => ({
+    ...config,
+    settings: { ...config.settings, modelSourcePattern: '^s3://models/' },
+  }))
+  await strict.client.registeredModels.create({ name: 'm' })
+
+  await strict.client.modelVersions.create({ name: 'm', source: 's3://models/a' })
+
+  await expect(
+    strict.client.modelVersions.create({ name: 'm', source: 's3://others/a' }),
+  ).rejects.toMatchObject({
+    code: 'INVALID_PARAMETER_VALUE',
+    message: "Invalid model version source: 's3://others/a'.",
+  })
+})

@@ -66,6 +66,12 @@ export function resolvePromptSource(
   return { source, storage_location: source, run_id, model_id: null, model: undefined }
 }
 
+/** Refuses a source that whoever started the server does not want. */
+export function checkSourcePattern(source: string, { modelSourcePattern }: Settings): void {
+  if (modelSourcePattern === '' || new RegExp(modelSourcePattern).test(source)) return
+  throw invalid(`Invalid model version source: '${source}'.`)
+}
+
 /** The source of a model's version; throws INVALID_PARAMETER_VALUE or RESOURCE_DOES_NOT_EXIST. */
 export async function resolveSource(
   context: Context,
