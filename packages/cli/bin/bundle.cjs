@@ -38,7 +38,7 @@ function addFiles(from, directory, lines) {
   for (var entry of fs.readdirSync(directory, { withFileTypes: true })) {
     var file = path.join(directory, entry.name)
     if (entry.isDirectory()) addFiles(from, file, lines)
-    else if (!/\.test\.ts$/.test(entry.name)) addFile(from, file, lines)
+    else if (!entry.name.endsWith('.test.ts')) addFile(from, file, lines)
   }
 }
 
