@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addModelsCommands } from './commands/models-commands.ts'
 import { addServerCommand } from './commands/server.ts'
 
 const VERSION = '0.1.0'
@@ -12,6 +13,7 @@ const program = new Command('millrace')
 
 addServerCommand(program, 'server')
 addServerCommand(program, 'ui')
+addModelsCommands(program)
 
 try {
   await program.parseAsync()

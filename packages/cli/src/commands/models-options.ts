@@ -1,0 +1,86 @@
+import { parseTrackingUri, type TrackingServer } from '@millrace/models/tracking-server'
+import type { RuntimeOptions } from '@millrace/scoring/model-runtime'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+
+/** The options that all commands about a model's environment have, named as in `mlflow models`. */
+export interface ModelFlags {
+  modelUri: string
+  envManager: string
+  /** False for `--no-conda`. */
+  conda: boolean
+  installMlflow?: true
+}
+
+/** Adds the model and how its environment is made. */
+export function addModelOptions(command: Command): Command {
+  return command
+    .helpOption('--help')
+    .allowExcessArguments(false)
+    .requiredOption(
+      '-m, --model-uri <uri>',
+      'models:/name/version, models:/name@alias, models:/name/stage, models:/m-id, runs:/id/path ' +
+        'or a directory; MLFLOW_TRACKING_URI names the server',
+    )
+    .addOption(
+      new Option('--env-manager <how>', 'how the model gets its packages')
+        .choices(['local', 'virtualenv', 'uv', 'conda'])
+        .default('virtualenv'),
+    )
+    .option('--no-conda', 'the same as --env-manager local')
+    .option('--install-mlflow', "install the model's MLflow even if its requirements lack it")
+}
+
+/**
+ * What the flags say about the environment.
+ *
+ * @throws Error for `conda`
+ */
+export function runtimeOf(flags: ModelFlags, signal: AbortSignal): RuntimeOptions {
+  const manager = flags.conda ? flags.envManager : 'local'
+  if (manager === 'conda') {
+    throw new Error(
+      '--env-manager conda is not supported: virtualenv and uv install the Python and the pip ' +
+        "packages of a model's conda.yaml; for the rest activate the environment yourself and use " +
+        '--env-manager local.',
+    )
+  }
+  return {
+    manager: manager === 'local' || manager === 'uv' ? manager : 'virtualenv',
+    installMlflow: flags.installMlflow === true,
+    environment: process.env,
+    signal,
+    log: (line) => process.stderr.write(`millrace: ${line}\n`),
+  }
+}
+
+/** The tracking server of the environment, if it names one. */
+export function trackingOf(environment: NodeJS.ProcessEnv): TrackingServer | undefined {
+  const { MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD } = environment
+  if (!MLFLOW_TRACKING_URI) return undefined
+  return parseTrackingUri(MLFLOW_TRACKING_URI, {
+    username: MLFLOW_TRACKING_USERNAME,
+    password: MLFLOW_TRACKING_PASSWORD,
+    token: environment['MLFLOW_TRACKING_TOKEN'],
+  })
+}
+
+/** A parser of whole numbers from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** Aborts on the first SIGTERM or SIGINT; the second ends the process at once. */
+export function abortOnSignal(): AbortSignal {
+  const controller = new AbortController()
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(1)
+    controller.abort(new Error('stopped'))
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  return controller.signal
+}

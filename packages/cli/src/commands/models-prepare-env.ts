@@ -1,0 +1,23 @@
+import type { Command } from 'commander'
+import {
+  abortOnSignal,
+  addModelOptions,
+  type ModelFlags,
+  runtimeOf,
+  trackingOf,
+} from './models-options.ts'
+
+/** Adds `models prepare-env`. */
+export function addModelsPrepareEnv(models: Command): void {
+  addModelOptions(models.command('prepare-env'))
+    .description('Make the environment of a model, so that serving it starts quickly.')
+    .action(prepareEnv)
+}
+
+async function prepareEnv(flags: ModelFlags): Promise<void> {
+  const runtime = runtimeOf(flags, abortOnSignal())
+  const { fetchModel } = await import('@millrace/models/fetch-model')
+  const { preparePython } = await import('@millrace/scoring/model-runtime')
+  await using model = await fetchModel(flags.modelUri, trackingOf(process.env))
+  process.stdout.write(`${await preparePython(model.directory, runtime)}\n`)
+}

@@ -1,0 +1,139 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { invalid, notFound } from '@millrace/api/errors'
+import type { ArtifactPath } from '@millrace/artifacts/artifact-path'
+import { type ArtifactLocation, childLocation, parseLocation } from '@millrace/artifacts/location'
+import { type Client, createClient } from '@millrace/client/client'
+import { downloadDirectory, listDirectory } from './artifact-download.ts'
+import { type ModelUri, parseModelUri } from './model-uri.ts'
+import type { TrackingServer } from './tracking-server.ts'
+
+/** A model's files on this machine; disposing it removes them if they were fetched. */
+export interface LocalModel extends AsyncDisposable {
+  directory: string
+}
+
+/**
+ * Finds the files of a model and fetches those that are not on this machine.
+ *
+ * @throws ApiError RESOURCE_DOES_NOT_EXIST when there is no such model, INVALID_PARAMETER_VALUE when
+ * its URI, or where its files are, is not understood
+ */
+export async function fetchModel(
+  uri: string,
+  tracking: TrackingServer | undefined,
+): Promise<LocalModel> {
+  const parsed = parseModelUri(uri)
+  if (parsed.kind === 'directory') return localDirectory(parsed.path)
+  const location = await locate(uri, parsed, tracking)
+  if (location.scheme === 'file') return localDirectory(location.path)
+  return download(location, requireServer(uri, tracking))
+}
+
+async function localDirectory(path: string): Promise<LocalModel> {
+  const absolute = resolve(path)
+  if (!existsSync(absolute)) throw notFound(`There is no directory ${absolute} on this machine.`)
+  return { directory: await realpath(absolute), [Symbol.asyncDispose]: async () => {} }
+}
+
+async function download(location: ArtifactLocation, tracking: TrackingServer): Promise<LocalModel> {
+  const directory = await mkdtemp(join(await realpath(tmpdir()), 'millrace-model-'))
+  const remove = () => rm(directory, { recursive: true, force: true })
+  try {
+    await downloadDirectory(location, tracking, directory)
+    return { directory, [Symbol.asyncDispose]: remove }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+/** Where the files of a model are, asking the tracking server what it is to know. */
+async function locate(
+  uri: string,
+  parsed: Exclude<ModelUri, { kind: 'directory' }>,
+  tracking: TrackingServer | undefined,
+): Promise<ArtifactLocation> {
+  if (parsed.kind === 'location') return parsed.location
+  const server = requireServer(uri, tracking)
+  const client = createClient({ baseUrl: server.url, headers: server.headers })
+  switch (parsed.kind) {
+    case 'run':
+      return locateInRun(client, server, parsed)
+    case 'logged-model':
+      return locateLoggedModel(client, parsed.modelId)
+    default: {
+      const { name } = parsed
+      const version = await findVersion(client, parsed)
+      const { artifact_uri } = await client.modelVersions.getDownloadUri({ name, version })
+      const [, modelId] = /^models:\/+([^/]+)$/.exec(artifact_uri) ?? []
+      return modelId ? locateLoggedModel(client, modelId) : parseLocation(artifact_uri)
+    }
+  }
+}
+
+async function locateLoggedModel(client: Client, model_id: string): Promise<ArtifactLocation> {
+  const { model } = await client.loggedModels.get({ model_id })
+  return parseLocation(model.info.artifact_uri)
+}
+
+/** MLflow 3.17 `get_model_name_and_version`. */
+async function findVersion(
+  { registeredModels }: Client,
+  uri: Extract<ModelUri, { name: string }>,
+): Promise<string> {
+  const { kind, name } = uri
+  if (kind === 'version') return uri.version
+  if (kind === 'alias') {
+    const { model_version } = await registeredModels.getVersionByAlias({ name, alias: uri.alias })
+    return model_version.version
+  }
+  const stages = kind === 'stage' ? { stages: [uri.stage] } : {}
+  const { model_versions = [] } = await registeredModels.getLatestVersions({ name, ...stages })
+  const versions = model_versions.map(({ version }) => Number(version))
+  if (versions.length > 0) return String(Math.max(...versions))
+  const stage = kind === 'stage' ? ` and stage '${uri.stage}'` : ''
+  throw notFound(`No versions of model with name '${name}'${stage} found`)
+}
+
+/**
+ * A model in a run: below the run's artifacts, or, as clients from 3.0 on log it, a logged model of
+ * that name which the run made (MLflow 3.17 `RunsArtifactRepository`).
+ */
+async function locateInRun(
+  client: Client,
+  server: TrackingServer,
+  { runId, path }: { runId: string; path: ArtifactPath },
+): Promise<ArtifactLocation> {
+  const { run } = await client.runs.get({ run_id: runId })
+  const { artifact_uri, experiment_id } = run.info
+  if (!artifact_uri) throw notFound(`Run '${runId}' has no artifacts.`)
+  const location = childLocation(parseLocation(artifact_uri), path)
+  if (await holdsModel(location, server)) return location
+
+  const [name, ...rest] = path
+  if (name !== undefined && rest.length === 0) {
+    const { models = [] } = await client.loggedModels.search({
+      experiment_ids: [experiment_id],
+      filter: `name = '${name.replaceAll("'", '')}'`,
+    })
+    const model = models.find(({ info }) => info.source_run_id === runId)
+    if (model) return parseLocation(model.info.artifact_uri)
+  }
+  throw notFound(`Run '${runId}' has no model at '${path.join('/')}'.`)
+}
+
+async function holdsModel(location: ArtifactLocation, server: TrackingServer): Promise<boolean> {
+  if (location.scheme === 'file') return existsSync(join(location.path, 'MLmodel'))
+  const entries = await listDirectory(location, [], server)
+  return entries.some(({ name, isDirectory }) => name === 'MLmodel' && !isDirectory)
+}
+
+function requireServer(uri: string, tracking: TrackingServer | undefined): TrackingServer {
+  if (tracking) return tracking
+  throw invalid(
+    `'${uri}' is known to a tracking server only: set MLFLOW_TRACKING_URI to its address.`,
+  )
+}

@@ -1,0 +1,58 @@
+import { ApiError, ERROR_STATUS, type ErrorCode, invalid } from '@millrace/api/errors'
+import { fetchModel } from '@millrace/models/fetch-model'
+import type { TrackingServer } from '@millrace/models/tracking-server'
+import { FRAME_BODY_BYTES_MAX } from './frames.ts'
+import { preparePython, type RuntimeOptions } from './model-runtime.ts'
+import { type Answer, startWorker } from './worker-process.ts'
+
+export interface PredictOptions extends RuntimeOptions {
+  modelUri: string
+  tracking: TrackingServer | undefined
+  contentType: 'application/json' | 'text/csv'
+  input: Buffer
+  /** What the model prints. */
+  onOutput(chunk: Buffer): void
+}
+
+/**
+ * Has a model answer one request, which may be as large as memory allows and take as long as it
+ * takes, and gives the answer's bytes: what `/invocations` would give.
+ *
+ * @throws ApiError with the model's refusal
+ */
+export async function predictOnce(options: PredictOptions): Promise<Buffer> {
+  const { environment, onOutput, signal, input } = options
+  if (input.length > FRAME_BODY_BYTES_MAX) {
+    throw invalid(`The input has ${input.length} bytes, and ${FRAME_BODY_BYTES_MAX} are possible.`)
+  }
+  await using model = await fetchModel(options.modelUri, options.tracking)
+  const python = await preparePython(model.directory, options)
+  const settings = { python, modelDirectory: model.directory, threads: 1, environment, onOutput }
+  const answered = Promise.withResolvers<Answer>()
+  const events = {
+    onAnswer: (_id: number, answer: Answer) => answered.resolve(answer),
+    onExit: (reason: string) => answered.reject(new Error(`The process of the model ${reason}.`)),
+  }
+  const worker = await startWorker(settings, events, signal)
+  const kill = () => worker.kill()
+  signal.addEventListener('abort', kill)
+  try {
+    worker.send(1, options.contentType, input)
+    const { status, body } = await answered.promise
+    if (status !== 200) throw refusal(status, body.toString())
+    return body
+  } finally {
+    signal.removeEventListener('abort', kill)
+    await worker.close()
+  }
+}
+
+function refusal(status: number, text: string): Error {
+  try {
+    const { error_code, message } = JSON.parse(text) as { error_code: string; message: string }
+    if (error_code in ERROR_STATUS) return new ApiError(error_code as ErrorCode, message)
+  } catch {
+    // Some refusals are plain text.
+  }
+  return new Error(`The model answered ${status}: ${text}`)
+}

@@ -1,0 +1,73 @@
+import { availableParallelism } from 'node:os'
+import { fetchModel } from '@millrace/models/fetch-model'
+import type { TrackingServer } from '@millrace/models/tracking-server'
+import { preparePython, type RuntimeOptions } from './model-runtime.ts'
+import { createScoringApp } from './scoring-app.ts'
+import { WorkerPool } from './worker-pool.ts'
+import { startWorker } from './worker-process.ts'
+
+export interface ServeOptions extends RuntimeOptions {
+  modelUri: string
+  tracking: TrackingServer | undefined
+  host: string
+  /** 0 for a free one. */
+  port: number
+  workers: number
+  /** From the arrival of a request's body to its answer. */
+  timeoutMs: number
+  bodyBytesMax: number
+  /** How many requests may wait for a worker. */
+  queueMax: number
+  /** What the model prints. */
+  onOutput(chunk: Buffer): void
+}
+
+/** A model that answers. */
+export interface ScoringServer extends AsyncDisposable {
+  url: string
+  pool: WorkerPool
+  /** Takes no more requests, answers those it has, ends the workers and removes fetched files. */
+  close(): Promise<void>
+}
+
+const QUEUE_BYTES_MAX = 512 * 2 ** 20
+const RECEIVE_TIMEOUT_MS = 60_000
+// The stock server's thread pool (Python's `asyncio.to_thread`), so that a model meets no more
+// parallel calls here than there.
+const THREADS = Math.min(32, availableParallelism() + 4)
+
+/**
+ * Fetches a model, prepares its environment, loads it and serves it.
+ *
+ * @throws Error with the step that failed and why; nothing is left behind
+ */
+export async function serveModel(options: ServeOptions): Promise<ScoringServer> {
+  const { environment, onOutput, signal, workers, timeoutMs, queueMax, log } = options
+  await using started = new AsyncDisposableStack()
+  const model = started.use(await fetchModel(options.modelUri, options.tracking))
+  const python = await preparePython(model.directory, options)
+  signal.throwIfAborted()
+  log(`Loading the model with ${python}`)
+  const settings = { python, modelDirectory: model.directory, threads: THREADS }
+  const pool = await WorkerPool.open(
+    {
+      workers,
+      threads: THREADS,
+      timeoutMs,
+      queueMax,
+      queueBytesMax: QUEUE_BYTES_MAX,
+      start: (events, signal) =>
+        startWorker({ ...settings, environment, onOutput }, events, signal),
+      log,
+    },
+    signal,
+  )
+  started.use(pool)
+  const { bodyBytesMax, host, port } = options
+  const app = createScoringApp(pool, { bodyBytesMax, receiveTimeoutMs: RECEIVE_TIMEOUT_MS })
+  started.defer(() => app.close())
+  const url = await app.listen({ host, port })
+  const running = started.move()
+  const close = () => running.disposeAsync()
+  return { url, pool, close, [Symbol.asyncDispose]: close }
+}

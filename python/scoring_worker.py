@@ -1,0 +1,172 @@
+"""Answers the scoring requests of one MLflow model, in the model's own environment.
+
+    python -u scoring_worker.py MODEL_DIRECTORY THREADS
+
+File descriptor 3 is a stream socket to the server. A frame is two big-endian 32-bit lengths, a JSON
+header and a body. The server sends {"id", "type"} with the bytes of a request, "type" being its
+Content-Type. The worker sends {"ready", "mlflow", "python"} or {"failed"} once, then
+{"id", "status", "type"} with the bytes of each answer, in any order. {"ping"} is sent back at once,
+which shows that no request holds the interpreter.
+
+Requests are read and answers are written by the scoring server of whichever MLflow is installed, so
+that they are what that release takes and gives. Needs nothing besides; runs on Python 3.6 and newer.
+"""
+
+import ctypes
+import io
+import json
+import os
+import platform
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+
+CHANNEL = 3
+LENGTHS = struct.Struct(">II")
+
+
+class Channel:
+    def __init__(self, descriptor):
+        os.set_inheritable(descriptor, False)
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(True)
+        self._input = self._socket.makefile("rb", 1 << 16)
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+
+    def receive(self):
+        """The next frame as (header, body), or None when the server has closed its end."""
+        with self._reading:
+            lengths = self._input.read(LENGTHS.size)
+            if len(lengths) < LENGTHS.size:
+                return None
+            header_length, body_length = LENGTHS.unpack(lengths)
+            return json.loads(self._input.read(header_length).decode()), self._input.read(body_length)
+
+    def send(self, header, body=b""):
+        text = json.dumps(header).encode()
+        with self._writing:
+            self._socket.sendall(LENGTHS.pack(len(text), len(body)) + text)
+            if body:
+                self._socket.sendall(body)
+
+
+def load(directory):
+    """The model as a function from (content type, body) to (status, content type, body)."""
+    from mlflow.pyfunc import scoring_server
+
+    load_model = getattr(scoring_server, "load_model_with_mlflow_config", scoring_server.load_model)
+    model = load_model(directory)
+    # What MLflow 2.8 and newer tell a model's code that runs behind a server.
+    os.environ["_MLFLOW_IS_IN_SERVING_ENVIRONMENT"] = "true"
+    if hasattr(scoring_server, "invocations"):
+        return by_function(scoring_server.invocations, model)
+    return by_application(scoring_server.init(model))
+
+
+def by_function(invocations, model):
+    from mlflow.exceptions import MlflowException
+
+    input_schema = model.metadata.get_input_schema()
+
+    def answer(content_type, body):
+        try:
+            response = invocations(body, content_type, model, input_schema)
+        except MlflowException as error:
+            text = error.serialize_as_json()
+            return error.get_http_status_code(), "application/json", text.encode()
+        charset = "; charset=utf-8" if response.mimetype.startswith("text/") else ""
+        return response.status, response.mimetype + charset, response.response.encode()
+
+    return answer
+
+
+def by_application(application):
+    """For releases before 2.9, whose only entrance is the WSGI application of their server."""
+
+    def answer(content_type, body):
+        started = {}
+
+        def start_response(status, headers, exc_info=None):
+            started["status"] = int(status.split(" ", 1)[0])
+            started["type"] = dict((name.lower(), value) for name, value in headers)["content-type"]
+
+        environ = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": "/invocations",
+            "SCRIPT_NAME": "",
+            "QUERY_STRING": "",
+            "CONTENT_TYPE": content_type,
+            "CONTENT_LENGTH": str(len(body)),
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        }
+        parts = application(environ, start_response)
+        try:
+            return started.get("status"), started.get("type"), b"".join(parts)
+        finally:
+            getattr(parts, "close", lambda: None)()
+
+    return answer
+
+
+def work(channel, answer, closed):
+    """Reads a request and answers it, while other threads wait to read the next."""
+    while True:
+        frame = channel.receive()
+        if frame is None:
+            closed.set()
+            return
+        header, body = frame
+        if "ping" in header:
+            channel.send(header)
+            continue
+        try:
+            status, content_type, text = answer(header["type"], body)
+        except BaseException as error:
+            traceback.print_exc()
+            message = "The model's answer could not be made: {}".format(describe(error))
+            problem = {"error_code": "INTERNAL_ERROR", "message": message}
+            status, content_type, text = 500, "application/json", json.dumps(problem).encode()
+        channel.send({"id": header["id"], "status": status, "type": content_type}, text)
+
+
+def describe(error):
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+def main():
+    directory, threads = sys.argv[1], int(sys.argv[2])
+    if sys.platform == "linux":
+        # A model stuck in native code would outlive a server that was killed: PR_SET_PDEATHSIG.
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    # As under the stock server, modules beside the person who serves can be imported; ours cannot.
+    sys.path[0] = os.getcwd()
+    channel = Channel(CHANNEL)
+    try:
+        answer = load(directory)
+        from mlflow.version import VERSION
+    except BaseException as error:
+        traceback.print_exc()
+        channel.send({"failed": describe(error)})
+        sys.exit(1)
+    channel.send({"ready": True, "mlflow": VERSION, "python": platform.python_version()})
+    closed = threading.Event()
+    # One more than can be busy, so that somebody always reads.
+    for _ in range(threads + 1):
+        threading.Thread(target=work, args=(channel, answer, closed), daemon=True).start()
+    closed.wait()
+
+
+main()
