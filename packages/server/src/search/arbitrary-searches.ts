@@ -13,6 +13,7 @@ const TIMES = [-5, 0, 1000, 2000, 2 ** 53 + 4]
 const NAMES = ['ann', 'Ann', 'bob']
 
 export const EXPERIMENTS = [1, 2, 3]
+export const RUNS_MAX = 25
 
 const datasets = fc.uniqueArray(
   fc.record({
@@ -39,7 +40,7 @@ export const testRuns = fc
       tags: entriesOf(TAGS, TEXTS),
       datasets,
     }),
-    { maxLength: 25 },
+    { maxLength: RUNS_MAX, size: 'max' },
   )
   .map((rows): TestRun[] => rows.map((row, index) => ({ ...row, uuid: testUuid(index) })))
 

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import type { Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
-import { EXPERIMENTS, filters, orders, testRuns, testUuid } from './arbitrary-searches.ts'
+import { EXPERIMENTS, filters, orders, RUNS_MAX, testRuns, testUuid } from './arbitrary-searches.ts'
 import { type Comparison, parseFilter } from './filter.ts'
 import { runGrammar } from './grammar-runs.ts'
 import { searchNaively } from './naive-run-search.ts'
@@ -124,6 +124,38 @@ describe('searchRuns', () => {
       ),
       { numRuns: 50 },
     )
+  })
+
+  test('reads along an index what a clause about the ordered field leaves', async () => {
+    const runs = fc
+      .sample(testRuns, { numRuns: 20, seed: 7 })
+      .flat()
+      .slice(0, RUNS_MAX * 4)
+    for (const [index, each] of runs.entries()) each.uuid = testUuid(index)
+    await using db = await openWith(runs)
+    const questions = [
+      ...['=', '!=', '>', '<='].map((each) => ['metrics.m1', `metrics.m1 ${each} 1`] as const),
+      ...['=', '!=', 'LIKE'].map((each) => ['params.p1', `params.p1 ${each} 'a'`] as const),
+      ...['IS NULL', 'IS NOT NULL'].map((each) => ['tags.t1', `tags.t1 ${each}`] as const),
+      ...['metrics.m1', 'params.p1', 'tags.t1'].map((each) => [each, ''] as const),
+    ]
+    for (const [field, filter] of questions) {
+      for (const direction of ['ASC', 'DESC']) {
+        for (const experiments of [[1], EXPERIMENTS]) {
+          const comparisons = parseFilter(filter, runGrammar)
+          const order = parseRunOrderBy([`${field} ${direction}`])
+          const scope = { experiments, viewType: 'ACTIVE_ONLY' } as const
+          const search = await prepare(db, scope, comparisons, order)
+
+          const expected = searchNaively(runs.filter(inScope(scope)), comparisons, order)
+          const walked = await walkToTheEnd(db, search, 2)
+          const isWalkable = experiments.length === 1 || field.startsWith('metrics')
+          expect(walked?.map(({ row }) => row.uuid)).toEqual(
+            isWalkable ? expected.map(({ uuid }) => uuid) : undefined,
+          )
+        }
+      }
+    }
   })
 
   test('neither repeats nor skips a run while others are written and deleted', async () => {
