@@ -21,8 +21,8 @@ export const artifacts = {
     access: { permission: 'READ', on: 'run', field: 'run_id' },
     effect: 'read',
     input: z.object({
-      run_id: Id.optional(),
-      run_uuid: Id.optional(),
+      run_id: z.string().optional(),
+      run_uuid: z.string().optional(),
       path: z.string().optional(),
       page_token: z.string().optional(),
     }),
@@ -118,8 +118,8 @@ export const artifacts = {
     access: 'signed-in',
     effect: 'read',
     input: z.object({
-      run_id: Id.optional(),
-      model_id: Id.optional(),
+      run_id: z.string().optional(),
+      model_id: z.string().optional(),
       path: RequiredText,
       expiration: Int64.optional(),
     }),
@@ -131,7 +131,7 @@ export const artifacts = {
     summary: 'A link that downloads one artifact of a run straight from its store.',
     access: { permission: 'READ', on: 'run', field: 'run_id' },
     effect: 'read',
-    input: z.object({ run_id: RequiredId, path: RequiredText, expiration: Int64.optional() }),
+    input: z.object({ run_id: RequiredText, path: RequiredText, expiration: Int64.optional() }),
     output: z.object({
       presigned_url: z.string(),
       headers: z.record(z.string(), z.string()),
@@ -168,8 +168,8 @@ export const artifactStreams = {
     access: { permission: 'READ', on: 'run', field: 'run_id' },
     direction: 'download',
     input: z.object({
-      run_id: Id.optional(),
-      run_uuid: Id.optional(),
+      run_id: z.string().optional(),
+      run_uuid: z.string().optional(),
       path: z.string().optional(),
     }),
   }),
@@ -203,8 +203,8 @@ export const artifactStreams = {
     access: { permission: 'EDIT', on: 'run', field: 'run_id' },
     direction: 'upload',
     input: z.object({
-      run_id: Id.optional(),
-      run_uuid: Id.optional(),
+      run_id: z.string().optional(),
+      run_uuid: z.string().optional(),
       path: z.string().optional(),
     }),
   }),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endpoint } from './endpoint.ts'
 import { MetricOut } from './runs.ts'
-import { Id, Int64, NextPageToken, RequiredText } from './wire.ts'
+import { Int64, NextPageToken, RequiredText } from './wire.ts'
 
 /** Most points a page of `get-history` may be asked for in one go by the bulk endpoint. */
 export const HISTORY_BULK_MAX = 25_000
@@ -18,8 +18,8 @@ export const metrics = {
     access: { permission: 'READ', on: 'run', field: 'run_id' },
     effect: 'read',
     input: z.object({
-      run_id: Id.optional(),
-      run_uuid: Id.optional(),
+      run_id: z.string().optional(),
+      run_uuid: z.string().optional(),
       metric_key: RequiredText,
       page_token: z.string().optional(),
       max_results: Int64.optional(),
@@ -33,7 +33,7 @@ export const metrics = {
     access: { permission: 'READ', on: 'run', field: 'run_ids' },
     effect: 'read',
     input: z.object({
-      run_ids: z.array(Id),
+      run_ids: z.array(z.string()),
       metric_key: RequiredText,
       start_step: Int64.optional(),
       end_step: Int64.optional(),
@@ -49,7 +49,7 @@ export const metrics = {
     access: { permission: 'READ', on: 'run', field: 'run_id' },
     effect: 'read',
     input: z.object({
-      run_id: z.array(Id).optional(),
+      run_id: z.array(z.string()).optional(),
       metric_key: z.string().optional(),
       max_results: Int64.optional(),
     }),

@@ -81,7 +81,7 @@ export const Run = z.object({
 export type Run = z.output<typeof Run>
 
 /** `run_uuid` is the name of `run_id` in 1.x bodies. */
-const RunId = { run_id: Id.optional(), run_uuid: Id.optional() }
+const RunId = { run_id: z.string().optional(), run_uuid: z.string().optional() }
 
 /** One point of a metric as it arrives. */
 export const MetricIn = z.object({
@@ -149,7 +149,7 @@ export const runs = {
     summary: 'Put a run in the bin.',
     access: editRun,
     effect: 'write',
-    input: z.object({ run_id: RequiredId }),
+    input: z.object({ run_id: RequiredText }),
     output: z.object({}),
   }),
   restore: endpoint({
@@ -158,7 +158,7 @@ export const runs = {
     summary: 'Take a run out of the bin.',
     access: editRun,
     effect: 'write',
-    input: z.object({ run_id: RequiredId }),
+    input: z.object({ run_id: RequiredText }),
     output: z.object({}),
   }),
   search: endpoint({
@@ -202,7 +202,7 @@ export const runs = {
     access: editRun,
     effect: 'write',
     input: z.object({
-      run_id: RequiredId,
+      run_id: RequiredText,
       // The elements are checked by hand in the handler: zod would double the cost of a request.
       metrics: z.array(z.unknown()).optional(),
       params: z.array(KeyValue).optional(),
@@ -225,7 +225,7 @@ export const runs = {
     summary: 'Delete a tag of an active run.',
     access: editRun,
     effect: 'write',
-    input: z.object({ run_id: RequiredId, key: RequiredText }),
+    input: z.object({ run_id: RequiredText, key: RequiredText }),
     output: z.object({}),
   }),
   logModel: endpoint({
@@ -234,7 +234,7 @@ export const runs = {
     summary: 'Remember in a tag that a run saved a model (clients before 3.0).',
     access: editRun,
     effect: 'write',
-    input: z.object({ run_id: RequiredId, model_json: RequiredText }),
+    input: z.object({ run_id: RequiredText, model_json: RequiredText }),
     output: z.object({}),
   }),
   logInputs: endpoint({
@@ -244,7 +244,7 @@ export const runs = {
     access: editRun,
     effect: 'write',
     input: z.object({
-      run_id: RequiredId,
+      run_id: RequiredText,
       datasets: z.array(DatasetInput).optional(),
       models: z.array(z.object({ model_id: RequiredText })).optional(),
     }),
@@ -257,7 +257,7 @@ export const runs = {
     access: editRun,
     effect: 'write',
     input: z.object({
-      run_id: RequiredId,
+      run_id: RequiredText,
       models: z.array(z.object({ model_id: RequiredText, step: Int64.optional() })).optional(),
     }),
     output: z.object({}),

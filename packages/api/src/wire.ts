@@ -81,7 +81,7 @@ export const Bool = z
 /** Text that protobuf lists as required: present and not empty. */
 export const RequiredText = z.string().min(1)
 
-/** An id that old clients send as a number. */
+/** The id of an experiment, which old clients send as a number. */
 export const Id = z
   .union([z.string(), z.number(), z.bigint()])
   .transform(String)

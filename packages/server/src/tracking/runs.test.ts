@@ -418,3 +418,16 @@ describe('an unknown run', () => {
     })
   })
 })
+
+test.each(['runs/log-metric', 'runs/log-parameter', 'runs/log-batch', 'runs/set-tag'])(
+  'a run id that is a number is refused by %s before anything else',
+  async (path) => {
+    const { status, body } = await post(path, JSON.stringify({ run_id: 31, key: 5, value: 41 }))
+
+    expect(status).toBe(400)
+    expect(body).toMatchObject({
+      error_code: 'INVALID_PARAMETER_VALUE',
+      message: expect.stringContaining("Invalid value 31 for parameter 'run_id' supplied"),
+    })
+  },
+)
