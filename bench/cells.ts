@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { measureCommits } from './disk-limit.ts'
 import type { LoadGenerator } from './load.ts'
 import { echo, type Peer } from './peers.ts'
@@ -72,14 +73,19 @@ export async function measureCells(options: CellOptions) {
   const samples: Sample[] = []
   const commits: CommitSample[] = []
   const filled = new Map<string, Filled>()
+  const failures: Record<string, string> = {}
+  const fail = (peer: Peer, error: unknown) => {
+    failures[peer.name] = inspect(error)
+    say(`${peer.name} is left out from here on: ${inspect(error)}`)
+    filled.delete(peer.name)
+  }
   try {
     for (const peer of peers) {
       say(`filling ${peer.name} ...`)
-      const server = await startServer(peer, newFolder())
-      const seeds = peer.name === echo.name ? NO_SEEDS : await seed(server, names)
-      filled.set(peer.name, { server, seeds })
-      if (peer.name !== echo.name) await checkAnswers(server, seeds, names)
-      await settle(server)
+      await fill(peer, names).then(
+        (ready) => filled.set(peer.name, ready),
+        (error: unknown) => fail(peer, error),
+      )
     }
     for (const name of names) {
       const workload = workloads[name]
@@ -90,7 +96,8 @@ export async function measureCells(options: CellOptions) {
           for (const [peerName, { server }] of filled) {
             const sample = await measureCell(options, filled.get(peerName), name, connections)
             samples.push({ ...sample, round })
-            if (sample.note !== undefined) await restart(filled, server)
+            if (sample.note === undefined) continue
+            await restart(filled, server).catch((error: unknown) => fail(server.peer, error))
           }
           if (workload.isWrite) {
             commits.push({ workload: name, connections, round, ...measureCommits(0.5) })
@@ -102,7 +109,20 @@ export async function measureCells(options: CellOptions) {
   } finally {
     for (const { server } of filled.values()) await server.stop()
   }
-  return { samples, commits }
+  return { samples, commits, failures }
+}
+
+async function fill(peer: Peer, names: string[]): Promise<Filled> {
+  const server = await startServer(peer, newFolder())
+  try {
+    const seeds = peer.name === echo.name ? NO_SEEDS : await seed(server, names)
+    if (peer.name !== echo.name) await checkAnswers(server, seeds, names)
+    await settle(server)
+    return { server, seeds }
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
 }
 
 async function checkAnswers(server: ServerProcess, seeds: Seeds, names: string[]): Promise<void> {

@@ -35,15 +35,16 @@ async function bench(options: BenchOptions): Promise<void> {
   }
   if (names.length > 0) {
     const generator = startLoadGenerator()
-    const { samples, commits } = await measureCells({
+    const { samples, commits, failures } = await measureCells({
       ...options,
       peers: all,
       names,
       generator,
       say,
     }).finally(() => generator.stop())
-    Object.assign(results, { samples, commits })
+    Object.assign(results, { samples, commits, failures })
     print(`${workloadTables(samples, commits)}\n`)
+    for (const [peer, reason] of Object.entries(failures)) print(`${peer} failed: ${reason}\n`)
   }
   if (has('client')) {
     const clients = await measureClient(peers, options.rounds)
