@@ -20,6 +20,13 @@ export function churnProject(): DemoProject {
     note: 'Who cancels in the next 30 days. Scored on the customers of the latest quarter.',
     tags: { team: 'growth', owner: 'adaeze' },
     runs: [...tries, ...searches],
+    model: {
+      name: 'churn-scorer',
+      description: 'Probability that a customer cancels within 30 days.',
+      tags: { team: 'growth' },
+      metric: 'val_auc',
+      versions: [{ stage: 'Staging' }, { alias: 'champion' }],
+    },
   }
 }
 

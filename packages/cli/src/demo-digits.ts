@@ -18,6 +18,19 @@ export function digitsProject(): DemoProject {
     ].join('\n'),
     tags: { team: 'vision', stage: 'research' },
     runs,
+    model: {
+      name: 'digits-recognizer',
+      description:
+        'Reads hand-written digits on scanned forms. Input: 28 × 28 grey pictures, one digit each.',
+      tags: { team: 'vision', task: 'classification' },
+      metric: 'val/accuracy',
+      versions: [
+        { stage: 'Archived', description: 'First one in the field; mixed up fours and nines.' },
+        { stage: 'Archived' },
+        { stage: 'Staging', alias: 'challenger' },
+        { stage: 'Production', alias: 'champion', description: 'Approved on 12 May by Mira.' },
+      ],
+    },
   }
 }
 
@@ -66,7 +79,7 @@ function digitsRun(random: Random, index: number): DemoRun {
       columns: { image: 'binary', label: 'long', writer: 'string' },
     },
     curves,
-    artifacts: index % 3 === 0 || index > 29 ? digitsFiles(random, { model, lr, quality }) : [],
+    artifacts: index % 2 === 0 || quality > 0.97 ? digitsFiles(random, { model, lr, quality }) : [],
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Client } from '@millrace/client/client'
+import type { DemoModel } from './demo-models.ts'
 
 /** A metric's points: the value at step `index * stepSize`. */
 export interface Curve {
@@ -33,6 +34,7 @@ export interface DemoProject {
   note: string
   tags: Record<string, string>
   runs: DemoRun[]
+  model?: DemoModel
 }
 
 /** Where a run went: what registering a model from it takes. */
@@ -80,7 +82,7 @@ export async function logRun(
     await client.runs.logBatch({ run_id, metrics: points.slice(from, from + BATCH) })
   }
   if (run.dataset) await client.runs.logInputs({ run_id, datasets: [datasetInput(run.dataset)] })
-  for (const file of run.artifacts) await upload(target, artifact_uri, file)
+  await Promise.all(run.artifacts.map((file) => upload(target, artifact_uri, file)))
 
   const logged = [{ run, run_id, artifact_uri }]
   for (const child of run.children ?? []) {

@@ -4,7 +4,8 @@ import { churnProject } from './demo-churn.ts'
 import { demandProject } from './demo-demand.ts'
 import { digitsProject } from './demo-digits.ts'
 import { languageProject } from './demo-language.ts'
-import { type DemoProject, type DemoTarget, keyValues, logRun } from './demo-run.ts'
+import { registerModel } from './demo-models.ts'
+import { type DemoProject, type DemoTarget, keyValues, type LoggedRun, logRun } from './demo-run.ts'
 
 /**
  * Fills a server with a sample project: four experiments with about a hundred runs, their curves
@@ -13,9 +14,8 @@ import { type DemoProject, type DemoTarget, keyValues, logRun } from './demo-run
  */
 export async function fillDemo(baseUrl: string): Promise<void> {
   const target = { client: createClient({ baseUrl }), baseUrl, nowMs: Date.now() }
-  for (const project of [demandProject(), churnProject(), digitsProject(), languageProject()]) {
-    await fillProject(target, project)
-  }
+  const projects = [demandProject(), churnProject(), digitsProject(), languageProject()]
+  await Promise.all(projects.map((project) => fillProject(target, project)))
 }
 
 async function fillProject(target: DemoTarget, project: DemoProject): Promise<void> {
@@ -29,5 +29,7 @@ async function fillProject(target: DemoTarget, project: DemoProject): Promise<vo
     if (error instanceof ApiError && error.code === 'RESOURCE_ALREADY_EXISTS') return
     throw error
   }
-  for (const run of project.runs) await logRun(target, run, { experiment_id })
+  const logged: LoggedRun[] = []
+  for (const run of project.runs) logged.push(...(await logRun(target, run, { experiment_id })))
+  if (project.model) await registerModel(target, project.model, logged)
 }

@@ -5,7 +5,7 @@ const LARGEST_PLAIN = 1e7
 
 /** One number for people, with about four significant digits: 0.9712, 12.4k stays 12,400, 3.0e-5. */
 export function formatNumber(value: number): string {
-  if (!Number.isFinite(value)) return specialName(value)
+  if (isSpecial(value)) return specialName(value)
   const size = Math.abs(value)
   if (size !== 0 && (size < SMALLEST_PLAIN || size >= LARGEST_PLAIN)) return scientific(value, 4)
   if (Number.isInteger(value)) return grouped(value, 0)
@@ -30,25 +30,25 @@ export function columnFormat(values: readonly number[]): (value: number) => stri
 
 /** The finite values in order, without the outer tenths: one run that diverged decides nothing. */
 export function typicalOf(values: readonly number[]): number[] {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
+  const sorted = values.filter((value) => !isSpecial(value)).sort((a, b) => a - b)
   const cut = Math.floor(sorted.length / 10)
   return sorted.slice(cut, sorted.length - cut)
 }
 
 function plain(decimals: number) {
-  return (value: number) => (Number.isFinite(value) ? grouped(value, decimals) : specialName(value))
+  return (value: number) => (isSpecial(value) ? specialName(value) : grouped(value, decimals))
 }
 
 function exponent(digits: number) {
-  return (value: number) =>
-    Number.isFinite(value) ? scientific(value, digits) : specialName(value)
+  return (value: number) => (isSpecial(value) ? specialName(value) : scientific(value, digits))
 }
 
 /** A short number for an axis: 1.2k, 3e-4, 0.25. */
 export function formatAxis(value: number): string {
   const size = Math.abs(value)
   if (size === 0) return '0'
-  if (size < 1e-3) return value.toExponential(1).replace('.0e', 'e').replace('e+', 'e')
+  if (size < 1e-3 || size >= 1e15)
+    return value.toExponential(1).replace('.0e', 'e').replace('e+', 'e')
   for (const [unit, name] of AXIS_UNITS) {
     if (size >= unit) return `${trimmed(value / unit)}${name}`
   }
@@ -82,6 +82,10 @@ function leadingZeros(size: number): number {
 }
 
 // MLflow stores the infinities as the largest doubles.
+function isSpecial(value: number): boolean {
+  return Number.isNaN(value) || Math.abs(value) >= Number.MAX_VALUE
+}
+
 function specialName(value: number): string {
   if (Number.isNaN(value)) return 'NaN'
   return value > 0 ? '∞' : '−∞'

@@ -14,7 +14,9 @@ export function mergeHead(head: RunPage | undefined, pages: readonly RunPage[]):
   if (head === undefined) return loaded
   if (!head.hasMore) return [...head.runs]
   const fresh = new Set(head.runs.map(({ info }) => info.run_id))
-  const lastShared = loaded.findLastIndex(({ info }) => fresh.has(info.run_id))
+  // Only the first page tells what the fresh one replaces: a run from further back may have moved up.
+  const first = pages[0]?.runs ?? []
+  const lastShared = first.findLastIndex(({ info }) => fresh.has(info.run_id))
   const rest = loaded.slice(lastShared + 1).filter(({ info }) => !fresh.has(info.run_id))
   return [...head.runs, ...rest]
 }

@@ -68,6 +68,7 @@ const models = createRoute({
   getParentRoute: () => root,
   path: '/models',
   validateSearch: readModelsSearch,
+  loader: async () => (await import('./pages/models/ModelsPage.tsx')).loader(),
   component: lazyRouteComponent(() => import('./pages/models/ModelsPage.tsx'), 'ModelsPage'),
 })
 

@@ -35,9 +35,9 @@ const DEFAULT_ATTRIBUTES = ['start_time', 'duration'].map((key) => column('attri
 /** The columns that tell these runs apart: metrics and params that differ, the telling ones first. */
 export function varyingColumns(runs: readonly Run[]): Column[] {
   const metrics = countKeys(runs, 'metrics').filter(({ key }) => !isSystemMetric(key))
-  const params = countKeys(runs, 'params').filter(({ values, count }) => {
-    return runs.length < 2 || values.size > 1 || count < runs.length
-  })
+  const params = countKeys(runs, 'params').filter(
+    ({ values }) => runs.length < 2 || values.size > 1,
+  )
   const shownMetrics = metrics
     .sort((a, b) => rank(b, runs.length) - rank(a, runs.length))
     .slice(0, METRICS_SHOWN)

@@ -1,5 +1,5 @@
 import type { Run } from '@millrace/api/runs'
-import { directionOf } from './metric-names.ts'
+import { directionOf, importanceOf } from './metric-names.ts'
 import { isOwnTag, numberIn, valuesOf } from './run-values.ts'
 
 /** One line of a comparison: what each run has under a key, in the order of the runs. */
@@ -16,11 +16,16 @@ export function compareRuns(runs: readonly Run[], kind: DiffKind): DiffRow[] {
   const keys = new Set(runs.flatMap((run) => [...valuesOf(run)[kind].keys()]))
   return [...keys]
     .filter((key) => kind !== 'tags' || isOwnTag(key))
-    .sort((a, b) => a.localeCompare(b))
+    .sort((a, b) => rankOf(b, kind) - rankOf(a, kind) || a.localeCompare(b))
     .map((key) => {
       const texts = runs.map((run) => textOf(valuesOf(run)[kind].get(key)))
       return { key, texts, differs: texts.some((text) => !isSame(text, texts[0])) }
     })
+}
+
+/** Metrics that runs are judged by come first; the rest is in the order of the alphabet. */
+function rankOf(key: string, kind: DiffKind): number {
+  return kind === 'metrics' ? importanceOf(key) : 0
 }
 
 function textOf(value: string | number | undefined): string | undefined {

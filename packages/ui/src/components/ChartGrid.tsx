@@ -3,9 +3,9 @@ import { ChevronDown, ChevronRight } from 'lucide-react'
 import { useState } from 'react'
 import { isSystemMetric } from '../metric-names.ts'
 import type { SeriesStyle } from '../series-colours.ts'
-import { BarCard } from './BarCard.tsx'
 import { type MetricSection, sectionsOf } from './chart-runs.ts'
 import type { ChartSearch } from './chart-search.ts'
+import { DotCard } from './DotCard.tsx'
 import { MetricCard } from './MetricCard.tsx'
 import './charts.css'
 
@@ -19,7 +19,7 @@ interface ChartGridProps {
 export function ChartGrid({ runs, styles, settings }: ChartGridProps) {
   const sections = sectionsOf(runs)
   if (sections.length === 0) {
-    return <p className="empty muted">These runs have logged no metrics yet.</p>
+    return <p className="empty muted">There is no curve to draw yet.</p>
   }
   return (
     <div className="chart-sections">
@@ -64,8 +64,8 @@ function Section({
       {isOpen && (
         <div className="chart-cards">
           {section.metrics.map(({ key, isSingle }) =>
-            isSingle && cards.runs.length > 1 ? (
-              <BarCard key={key} metric={key} runs={cards.runs} styles={cards.styles} />
+            isSingle ? (
+              <DotCard key={key} metric={key} runs={cards.runs} styles={cards.styles} />
             ) : (
               <MetricCard key={key} metric={key} {...cards} />
             ),

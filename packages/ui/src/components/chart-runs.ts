@@ -45,14 +45,22 @@ export interface MetricSection {
 
 /** The metrics of some runs under their prefixes, those that runs are judged by first. */
 export function sectionsOf(runs: readonly Run[]): MetricSection[] {
+  const isAlone = runs.length === 1
   const hasCurve = new Map<string, boolean>()
   for (const { data } of runs) {
     for (const { key, step } of data.metrics ?? []) {
       hasCurve.set(key, hasCurve.get(key) === true || Number(step) !== 0)
     }
   }
-  const keys = [...hasCurve.keys()].sort((a, b) => a.localeCompare(b))
-  const sections = Map.groupBy(keys, sectionOf)
+  const keys = [...hasCurve.keys()].sort(
+    (a, b) =>
+      Number(hasCurve.get(b)) - Number(hasCurve.get(a)) ||
+      importanceOf(b) - importanceOf(a) ||
+      a.localeCompare(b),
+  )
+  // A single value of a single run is no chart; the page has it in figures.
+  const drawn = keys.filter((key) => hasCurve.get(key) || !isAlone)
+  const sections = Map.groupBy(drawn, sectionOf)
   return [...sections]
     .map(([name, own]) => ({
       name,

@@ -23,7 +23,9 @@ export function RunIdentity({ run }: { run: Run }) {
       <Fact name="Started">
         <Time at={info.start_time} />
       </Fact>
-      {duration !== undefined && <Fact name="Took">{formatDuration(duration)}</Fact>}
+      {duration !== undefined && (
+        <Fact name={info.status === 'RUNNING' ? 'For' : 'Took'}>{formatDuration(duration)}</Fact>
+      )}
       {info.user_id !== '' && <Fact name="By">{info.user_id}</Fact>}
       {source !== undefined && (
         <Fact name="From">

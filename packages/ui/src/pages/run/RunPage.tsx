@@ -12,6 +12,8 @@ import './run-page.css'
 
 const route = getRouteApi('/experiments/$experimentId/runs/$runId')
 const LIVE_MS = 2000
+/** The tabs share a path; only the search tells which one is shown. */
+const EXACTLY = { exact: true, includeSearch: true }
 
 export const runQuery = (run_id: string) => query(client.runs.get, { run_id })
 
@@ -49,7 +51,7 @@ export function RunPage() {
           from="/experiments/$experimentId/runs/$runId"
           to="."
           search={({ tab: _tab, path: _path, ...rest }) => rest}
-          aria-current={search.tab === undefined ? 'page' : undefined}
+          activeOptions={EXACTLY}
         >
           Overview
         </Link>
@@ -57,7 +59,7 @@ export function RunPage() {
           from="/experiments/$experimentId/runs/$runId"
           to="."
           search={(before) => ({ ...before, tab: 'artifacts' as const })}
-          aria-current={search.tab === 'artifacts' ? 'page' : undefined}
+          activeOptions={EXACTLY}
         >
           Artifacts
         </Link>

@@ -1,3 +1,4 @@
+import { ApiError } from '@millrace/api/errors'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { useCallback, useMemo } from 'react'
@@ -86,9 +87,16 @@ function Runs({ experimentId }: { experimentId: string }) {
       {!isEmpty && view === undefined && (
         <Leader experimentId={experimentId} question={question} runs={runs} />
       )}
-      {isEmpty ? (
+      {list.isError && (
+        <main className="empty">
+          <h2>The runs could not be listed</h2>
+          <p>{list.error instanceof ApiError ? 'Mend the filter above.' : list.error.message}</p>
+        </main>
+      )}
+      {!list.isError && isEmpty && (
         <NoRuns experimentId={experimentId} search={search} onChange={change} />
-      ) : (
+      )}
+      {!list.isError && !isEmpty && (
         <main className="split">
           {layout !== 'charts' && (
             <div

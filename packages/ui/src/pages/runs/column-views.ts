@@ -21,7 +21,7 @@ const WIDTHS: Record<string, number> = {
   'attributes.source': 150,
   'attributes.run_id': 260,
 }
-const METRIC = 100
+const METRIC = 128
 const NARROW = 64
 const WIDE = 170
 const CHARACTER = 6.6
@@ -45,7 +45,7 @@ function metricView(column: Column, runs: readonly Run[]): ColumnView {
   return {
     ...column,
     isNumeric: true,
-    width: METRIC,
+    width: Math.min(METRIC, widthOf(column.key, 10)),
     format: columnFormat(values.length > 2000 ? values.slice(0, 2000) : values),
     best: finite.length > 1 ? bestOf(column.key, finite) : undefined,
     heat: (value) => (max > min ? Math.min(1, Math.max(0, (value - min) / (max - min))) : 0),

@@ -5,25 +5,25 @@ import { directionOf } from '../metric-names.ts'
 import { valuesOf } from '../run-values.ts'
 import type { SeriesStyle } from '../series-colours.ts'
 
-interface BarCardProps {
+interface DotCardProps {
   metric: string
   runs: readonly Run[]
   styles: ReadonlyMap<string, SeriesStyle>
 }
 
-const BARS = 8
+const SHOWN = 8
 
-/** A metric that each run logged once, as bars with the best first. */
-export function BarCard({ metric, runs, styles }: BarCardProps) {
-  const bars = runs
+/** A metric that each run logged once, as dots between the lowest and the highest, the best first. */
+export function DotCard({ metric, runs, styles }: DotCardProps) {
+  const dots = runs
     .map((run) => ({ info: run.info, value: valuesOf(run).metrics.get(metric) }))
-    .filter((bar): bar is { info: Run['info']; value: number } => bar.value !== undefined)
+    .filter((dot): dot is { info: Run['info']; value: number } => dot.value !== undefined)
     .sort((a, b) => (directionOf(metric) === 'lower' ? a.value - b.value : b.value - a.value))
-  const values = bars.map(({ value }) => value)
-  const format = columnFormat(values)
-  const low = Math.min(0, ...values.filter(Number.isFinite))
-  const high = Math.max(0, ...values.filter(Number.isFinite))
-  const share = (value: number) => (high === low ? 0 : ((value - low) / (high - low)) * 100)
+  const finite = dots.map(({ value }) => value).filter(Number.isFinite)
+  const format = columnFormat(finite)
+  const low = Math.min(...finite)
+  const high = Math.max(...finite)
+  const at = (value: number) => (high > low ? (value - low) / (high - low) : 0.5)
   return (
     <figure className="chart-card">
       <figcaption>
@@ -31,18 +31,17 @@ export function BarCard({ metric, runs, styles }: BarCardProps) {
           {metric}
         </h3>
       </figcaption>
-      <ul className="bars" aria-label={metric}>
-        {bars.slice(0, BARS).map(({ info, value }) => (
+      <ul className="dots" aria-label={metric}>
+        {dots.slice(0, SHOWN).map(({ info, value }) => (
           <li key={info.run_id}>
             <span className="truncate" title={info.run_name}>
               {info.run_name}
             </span>
             <span
-              className="bar"
+              className="dot"
               style={
                 {
-                  '--from': `${share(Math.min(0, value))}%`,
-                  '--to': `${share(Math.max(0, value))}%`,
+                  '--at': Number.isFinite(value) ? at(value).toFixed(4) : 0,
                   '--colour': styles.get(info.run_id)?.colour,
                 } as CSSProperties
               }
@@ -53,7 +52,9 @@ export function BarCard({ metric, runs, styles }: BarCardProps) {
           </li>
         ))}
       </ul>
-      {bars.length > BARS && <p className="muted bars-rest">and {bars.length - BARS} more runs</p>}
+      {dots.length > SHOWN && (
+        <p className="muted dots-rest">and {dots.length - SHOWN} more runs</p>
+      )}
     </figure>
   )
 }
