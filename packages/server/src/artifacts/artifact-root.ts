@@ -1,6 +1,10 @@
 import { sep } from 'node:path'
 import { ApiError } from '@millrace/api/errors'
-import { type ArtifactPath, parseArtifactPath } from '@millrace/artifacts/artifact-path'
+import {
+  type ArtifactPath,
+  parseArtifactPath,
+  percentDecode,
+} from '@millrace/artifacts/artifact-path'
 import { type ArtifactStore, openStore } from '@millrace/artifacts/artifact-store'
 import { type ArtifactLocation, parseLocation } from '@millrace/artifacts/location'
 import type { Settings } from '../config.ts'
@@ -44,9 +48,8 @@ export function proxiedStore(settings: Settings): ArtifactStore {
  */
 export function resolveRoot(artifact_uri: string, settings: Settings): ArtifactRoot {
   const location = parseLocation(artifact_uri)
-  if (location.scheme === 'mlflow-artifacts' && location.host === undefined) {
-    return { store: proxiedStore(settings), base: location.segments }
-  }
+  const proxied = proxiedPath(location)
+  if (proxied) return { store: proxiedStore(settings), base: proxied }
   if (location.scheme !== 'file') return { store: storeOf(location), base: parseArtifactPath('') }
   const root = settings.localArtifactRoots.find(
     (directory) => location.path === directory || location.path.startsWith(directory + sep),
@@ -60,4 +63,20 @@ export function resolveRoot(artifact_uri: string, settings: Settings): ArtifactR
   }
   const below = location.path.slice(root.length).split(sep).filter(Boolean).join('/')
   return { store: storeOf(parseLocation(root)), base: parseArtifactPath(below) }
+}
+
+/** Every HTTP route of the proxy begins like this. */
+const PROXY_ROUTE = '/api/2.0/mlflow-artifacts/artifacts/'
+
+/**
+ * The path behind the artifact proxy, which a default artifact root may also spell with a host or
+ * as an HTTP URL. As in MLflow 3.17 `_is_servable_proxied_run_artifact_root` the host is taken to
+ * be this server, under whichever of its names: clients cannot store a foreign one.
+ */
+function proxiedPath(location: ArtifactLocation): ArtifactPath | undefined {
+  if (location.scheme === 'mlflow-artifacts') return location.segments
+  if (location.scheme !== 'other' || !/^https?$/.test(location.name)) return undefined
+  const path = `/${location.segments.join('/')}/`
+  const at = path.indexOf(PROXY_ROUTE)
+  return at < 0 ? undefined : parseArtifactPath(percentDecode(path.slice(at + PROXY_ROUTE.length)))
 }
