@@ -128,8 +128,13 @@ export async function appendModelVersion(
   }
   const text = JSON.stringify(version)
   if (versions.some((each) => JSON.stringify(each) === text)) return
-  const value = JSON.stringify([...versions, version])
+  const value = spacedJson([...versions, version])
   await upsertLoggedModelTags(db, model, [{ key: MODEL_VERSIONS_TAG, value }])
+}
+
+/** JSON with the spaces of Python's `json.dumps`, for text that clients compare as it stands. */
+function spacedJson(value: unknown): string {
+  return JSON.stringify(value, null, 1).replace(/(,?)\n */g, (_, comma) => (comma ? ', ' : ''))
 }
 
 function parseList(text: string): unknown[] | undefined {
