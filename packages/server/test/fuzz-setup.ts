@@ -18,7 +18,7 @@ export async function makeKnownThings(
     const { experiment_id } = await client.experiments.create({ name: `${prefix} ${name}` })
     known.experiments.push(experiment_id)
     for (let i = 0; i < 4; i++) {
-      const { run_id, artifact_uri = '' } = await makeRun(client, experiment_id, i)
+      const { run_id, artifact_uri } = await makeRun(client, experiment_id, i)
       known.runs.push(run_id)
       await upload(url, `${artifact_uri}/a.txt`)
     }

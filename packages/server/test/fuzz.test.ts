@@ -26,14 +26,14 @@ import { temporaryFolder } from './temporary-folder.ts'
  * `MILLRACE_FUZZ_RUNS=1000000 npx vitest run packages/server/test/fuzz.test.ts`, and
  * `MILLRACE_FUZZ_SEED=<seed> MILLRACE_FUZZ_RUNS=<number>` sends the same requests again.
  */
-const RUNS = Number(process.env['MILLRACE_FUZZ_RUNS'] ?? 7500)
+const RUNS = Number(process.env['MILLRACE_FUZZ_RUNS'] ?? 5000)
 const SEED = Number(process.env['MILLRACE_FUZZ_SEED'] ?? Date.now() % 1_000_000_000)
 const CONNECTIONS = 16
 /** Requests before everything that was deleted is made anew. */
 const ROUND = 3000
 const FAULTS_SHOWN = 25
 /** With fewer requests an endpoint may happen to be refused every time. */
-const ENOUGH_RUNS = 7500
+const ENOUGH_RUNS = 5000
 const STATIC_PREFIX = '/behind/proxy'
 
 interface Tally {

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+const SOURCES = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+/** A bundle (`tools/build.ts`) to test in place of the sources; it starts faster. */
+const MAIN = process.env['MILLRACE_TEST_MAIN'] ?? SOURCES
 const START_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 40_000
 const OUTPUT_CHARACTERS = 20_000
@@ -16,6 +18,8 @@ export interface ServerProcessOptions {
   /** Further command line arguments of `millrace server`. */
   args?: readonly string[]
   env?: Readonly<Record<string, string>>
+  /** Kills it so many milliseconds after its start, whether it has come to listen or not. */
+  killAfterMs?: number
 }
 
 /** A real `millrace server` in a process group of its own. Disposing it kills the group. */
@@ -53,7 +57,7 @@ export function artifactsPath(folder: string): string {
  * @throws Error with the server's output when it ends or says nothing
  */
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
-  const { folder, args = [], env = {} } = options
+  const { folder, args = [], env = {}, killAfterMs } = options
   mkdirSync(folder, { recursive: true })
   const storage = [
     `--backend-store-uri=sqlite:///${databasePath(folder)}`,
@@ -68,6 +72,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   })
   const output = collectOutput(child)
   const closed = once(child, 'close')
+  if (killAfterMs !== undefined) {
+    setTimeout(() => child.pid !== undefined && signalGroup(child.pid, 'SIGKILL'), killAfterMs)
+  }
   const url = await listening(child, output)
   const startMs = performance.now() - startedMs
 
