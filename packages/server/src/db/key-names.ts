@@ -23,13 +23,13 @@ export class KeyNames {
   /** Ids of all those names; inserts the unknown ones, so only for use in a write. */
   async ensure(db: Db, names: Iterable<string>): Promise<Map<string, number>> {
     const ids = new Map<string, number>()
-    const unknown: string[] = []
+    const unknown = new Set<string>()
     for (const name of names) {
       const id = this.#idByName.get(name) ?? (await this.#look(db, name))
-      if (id === undefined) unknown.push(name)
+      if (id === undefined) unknown.add(name)
       else ids.set(name, id)
     }
-    for (const name of unknown.sort()) {
+    for (const name of [...unknown].sort()) {
       const [row] = await insertName(db, { name })
       if (row === undefined) continue
       this.#hasUncommitted = true

@@ -261,6 +261,13 @@ describe('a metric', () => {
   })
 })
 
+test('a run may be created with tags of any key, as in MLflow', async () => {
+  const tags = ['#1 (best)', '../up'].map((key) => ({ key, value: 'v' }))
+  const { run } = await server.client.runs.create({ experiment_id, tags })
+
+  expect((await getRun(run.info.run_id)).data.tags).toEqual(expect.arrayContaining(tags))
+})
+
 describe('a batch', () => {
   test.each([
     ['metrics', 1001, 'at most 1000 metrics. Got 1001 metrics.'],
@@ -335,6 +342,14 @@ describe('a batch', () => {
     const { body } = await post('runs/log-batch', '{"run_id":"ab cd"}')
 
     expect(body['message']).toContain(`Invalid value "ab cd" for parameter 'run_id' supplied.`)
+  })
+
+  test('with a tag twice keeps the last one', async () => {
+    const run_id = await createRun()
+    const tags = ['first', 'last'].map((value) => ({ key: 'never seen before', value }))
+    await server.client.runs.logBatch({ run_id, tags })
+
+    expect((await getRun(run_id)).data.tags).toContainEqual(tags[1])
   })
 
   test('sent twice leaves what one leaves', async () => {

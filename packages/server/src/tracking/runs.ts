@@ -54,7 +54,7 @@ export const runs: Handlers<Api['runs']> = {
   async create({ db, settings }, input) {
     checkCount('tags', input.tags)
     const experiment = await getActiveExperiment(db, input.experiment_id)
-    const tags = (input.tags ?? []).map((tag, i) => checkTag(tag, settings, `tags[${i}].`))
+    const tags = (input.tags ?? []).map((tag, i) => fitTag(tag, settings, `tags[${i}].`))
     const name = chooseName(input.run_name, tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value)
     const uuid = randomUUID().replaceAll('-', '')
     const run = await insertRun(db, {
@@ -214,13 +214,16 @@ interface Truncation {
   truncatesLongValues: boolean
 }
 
+type TagInput = { key: string; value?: string | undefined }
+
 /** A tag whose key is legal and whose value fits; `path` is put before the names in messages. */
-function checkTag(
-  { key, value = '' }: { key: string; value?: string | undefined },
-  { truncatesLongValues }: Truncation,
-  path: string,
-) {
-  checkKey(key, `${path}key`)
+function checkTag(tag: TagInput, truncation: Truncation, path: string) {
+  checkKey(tag.key, `${path}key`)
+  return fitTag(tag, truncation, path)
+}
+
+/** A tag that fits. That is all MLflow asks of the tags which a run is created with. */
+function fitTag({ key, value = '' }: TagInput, { truncatesLongValues }: Truncation, path: string) {
   checkLength(`${path}key`, KEY_LENGTH_MAX, key)
   const fitting = limitLength(`${path}value`, TAG_VALUE_LENGTH_MAX, value, truncatesLongValues)
   return { key, value: fitting }
