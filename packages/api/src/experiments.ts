@@ -129,7 +129,7 @@ export const experiments = {
     summary: 'Set a tag of an active experiment.',
     access: { permission: 'EDIT', on: 'experiment', field: 'experiment_id' },
     effect: 'write',
-    input: z.object({ experiment_id: RequiredId, key: RequiredText, value: z.string() }),
+    input: z.object({ experiment_id: RequiredId, key: RequiredText, value: z.string().optional() }),
     output: z.object({}),
   }),
   deleteTag: endpoint({

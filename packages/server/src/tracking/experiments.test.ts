@@ -84,6 +84,14 @@ describe('an experiment', () => {
     ).rejects.toMatchObject({ code: 'INVALID_STATE' })
   })
 
+  test('takes a tag without a value as an empty one', async () => {
+    const experiment_id = await create('valueless')
+    await server.client.experiments.setTag({ experiment_id, key: 'k' })
+
+    const { experiment } = await server.client.experiments.get({ experiment_id })
+    expect(experiment.tags).toEqual([{ key: 'k', value: '' }])
+  })
+
   test('loses a tag once', async () => {
     const experiment_id = await create('tagged')
     await server.client.experiments.setTag({ experiment_id, key: 'k', value: 'v' })

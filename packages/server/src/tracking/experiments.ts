@@ -133,7 +133,7 @@ export const experiments: Handlers<Api['experiments']> = {
     return {}
   },
 
-  async setTag({ db }, { experiment_id, key, value }) {
+  async setTag({ db }, { experiment_id, key, value = '' }) {
     checkTag(key, value)
     const { id } = await getActiveExperiment(db, experiment_id)
     if (key.startsWith(CUSTOM_VIEW_PREFIX)) await checkRoomForView(db, id, key)
