@@ -63,3 +63,27 @@ test('a create that was answered is done again when somebody asks for it again',
 
   expect(await countRuns()).toBe(2)
 })
+
+test('a URL that begins with two slashes is the one with one', async () => {
+  const response = await fetch(`http://127.0.0.1:${port}//version`)
+
+  expect(response.status).toBe(200)
+})
+
+test('a byte order mark before the JSON is passed over', async () => {
+  const response = await post('/api/2.0/mlflow/experiments/create', '\ufeff{"name":"marked"}')
+
+  expect(response.status).toBe(200)
+})
+
+test.each([
+  ['elsewhere', 400],
+  ['default', 200],
+  ['', 200],
+])('a request into workspace %j is answered %i', async (workspace, status) => {
+  const headers = { 'content-type': 'application/json', 'x-mlflow-workspace': workspace }
+  const url = `http://127.0.0.1:${port}/api/2.0/mlflow/experiments/search`
+  const response = await fetch(url, { method: 'POST', headers, body: '{"max_results":1}' })
+
+  expect(response.status).toBe(status)
+})

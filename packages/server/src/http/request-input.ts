@@ -11,7 +11,7 @@ import { parseLenientJson } from './lenient-json.ts'
  */
 export function readBody(bytes: Buffer | undefined, fields: Fields): Record<string, unknown> {
   if (bytes === undefined || bytes.length === 0) return {}
-  const text = bytes.toString('utf8')
+  const text = UTF8.decode(bytes)
   let body = parseLenientJson(text)
   if (typeof body?.value === 'string') body = parseLenientJson(body.value)
   const value = body?.value
@@ -23,6 +23,9 @@ export function readBody(bytes: Buffer | undefined, fields: Fields): Record<stri
   if (body.traits.hasCamelCase) renameCamelCase(input, fields)
   return input
 }
+
+/** Passes over the byte order mark that some Windows clients begin with. */
+const UTF8 = new TextDecoder()
 
 /** Content types of a JSON body; only POST and PUT are checked, as in MLflow. */
 export function checkContentType(method: string, contentType: string | undefined): void {

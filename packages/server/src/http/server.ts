@@ -32,6 +32,8 @@ export function createHttpServer(guardOptions: GuardOptions): FastifyInstance {
     exposeHeadRoutes: true,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
+    // A tracking URI that ends in a slash gives clients URLs that begin with two.
+    rewriteUrl: ({ url = '/' }) => url.replace(/^\/{2,}/, '/'),
     frameworkErrors: refuseBadUrl,
     clientErrorHandler: refuseUnreadable,
   })
