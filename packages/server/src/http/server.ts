@@ -5,6 +5,7 @@ import type { Database } from '../db/database.ts'
 import type { RequestContext } from '../handlers.ts'
 import { sendError } from './error-response.ts'
 import { type GuardOptions, guard } from './guards.ts'
+import { closeSilentConnections } from './silent-connections.ts'
 import { refuseBadUrl, refuseUnreadable } from './unreadable-requests.ts'
 
 /** What routes work with; made once by `app.ts`. */
@@ -38,6 +39,7 @@ export function createHttpServer(guardOptions: GuardOptions): FastifyInstance {
     clientErrorHandler: refuseUnreadable,
   })
   app.server.headersTimeout = HEADERS_TIMEOUT_MS
+  closeSilentConnections(app)
   app.addHook('onRequest', guard(guardOptions))
   app.setErrorHandler(sendError)
   return app
