@@ -1,8 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { rolldown } from 'rolldown'
+import { join, relative } from 'node:path'
+import { type Plugin, rolldown } from 'rolldown'
 import bundle from '../packages/cli/bin/bundle.cjs'
 import { root } from './setup/step.mjs'
+
+const packages = join(root, 'packages')
 
 /**
  * Bundles the command line with everything it needs into a folder: one file to read in place
@@ -11,10 +13,14 @@ import { root } from './setup/step.mjs'
  * runs the sources.
  */
 export async function build(folder: string): Promise<void> {
-  const packages = join(root, 'packages')
   const bundled = await rolldown({
     cwd: root,
     platform: 'node',
+    plugins: [keepSourceUrls(folder)],
+    onLog(level, log) {
+      // What cannot be found would be left to the moment when somebody needs it.
+      if (level !== 'info' && level !== 'debug') throw new Error(log.message)
+    },
     input: {
       main: join(packages, 'cli', 'src', 'main.ts'),
       // Found by its name beside the file that starts it (`sqlite-database.ts`).
@@ -28,6 +34,21 @@ export async function build(folder: string): Promise<void> {
     chunkFileNames: '[name].js',
   })
   await bundled.close()
+}
+
+/**
+ * `import.meta.url` stays where the source is, so that what lies beside the sources is found from
+ * there; `import.meta.filename` is the file that runs.
+ */
+function keepSourceUrls(folder: string): Plugin {
+  return {
+    name: 'keep-source-urls',
+    transform(code, id) {
+      if (!id.startsWith(packages) || !code.includes('import.meta.url')) return null
+      const source = JSON.stringify(relative(folder, id))
+      return code.replaceAll('import.meta.url', `new URL(${source}, import.meta.url).href`)
+    },
+  }
 }
 
 if (import.meta.main) {

@@ -6,7 +6,7 @@ var path = require('path')
 
 var root = path.join(__dirname, '..', '..', '..')
 
-/** Where the bundle of a checkout is: as deep as src/commands, so that relative paths to pages hold. */
+/** Where the bundle of a checkout is. */
 function bundleOf(checkout) {
   var folder = path.join(checkout || root, 'packages', 'cli', 'dist', 'bundle')
   return {

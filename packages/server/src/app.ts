@@ -13,6 +13,7 @@ import {
   withStreamedBodies,
 } from './http/server.ts'
 import { mountService } from './http/service-routes.ts'
+import { ensureDefaultExperiment } from './tracking/default-experiment.ts'
 
 /** A server that is ready to listen. */
 export interface App {
@@ -22,11 +23,17 @@ export interface App {
   close(): Promise<void>
 }
 
-/** Opens the database and mounts every endpoint group. */
+/** Opens the database, in which there is a `Default` experiment, and mounts every endpoint group. */
 export async function createApp(config: ServerConfig): Promise<App> {
   const { settings } = config
   const { path, synchronous, pendingWritesMax: pendingMax } = config.database
-  const database = await openSqliteDatabase({ path, synchronous, settings, pendingMax })
+  const database = await openSqliteDatabase({
+    path,
+    synchronous,
+    settings,
+    pendingMax,
+    prepare: (db) => ensureDefaultExperiment(db, settings),
+  })
   const parts: ServerParts = {
     database,
     settings,

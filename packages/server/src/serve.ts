@@ -11,14 +11,13 @@ export interface RunningServer {
 }
 
 /**
- * Opens the database, makes the `Default` experiment on the first start, and listens.
+ * Opens the database and listens.
  *
  * @throws Error saying what to do when the port is taken
  */
 export async function serve(config: ServerConfig): Promise<RunningServer> {
   const app = await createApp(config)
   try {
-    await app.database.write('start.defaultExperiment', undefined, {})
     await app.http.listen({ host: config.host, port: config.port, backlog: 1024 })
   } catch (error) {
     await app.close()

@@ -1,30 +1,43 @@
 import { api } from '@millrace/api/api'
 import type { Group } from '@millrace/api/endpoint'
-import { handlers } from './all-handlers.ts'
+import { invariant } from '@millrace/api/errors'
 import type { Caller } from './auth/caller.ts'
 import type { Settings } from './config.ts'
 import type { Write, Writes } from './db/database.ts'
 import type { PreparedHandler, RequestContext } from './handlers.ts'
-import { ensureDefaultExperiment } from './tracking/default-experiment.ts'
+import { modelVersions } from './registry/model-versions.ts'
+import { registeredModels } from './registry/registered-models.ts'
+import { experiments } from './tracking/experiments.ts'
+import { loggedModels } from './tracking/logged-models.ts'
 import { foldRuns, maintainOnce } from './tracking/metric-maintenance.ts'
+import { runs } from './tracking/runs.ts'
 
 type Run = (context: RequestContext, input: never) => Promise<unknown>
+
+/** The groups with endpoints that write; the others' code stays out of the writer's thread. */
+const writing: Partial<Record<string, object>> = {
+  experiments,
+  runs,
+  loggedModels,
+  registeredModels,
+  modelVersions,
+}
 
 /** Every unit of work that changes the database: the `write` endpoints and background work. */
 export function writes(settings: unknown): Writes {
   const all: Record<string, Write> = {
     'maintenance.fold': (db, _caller, { runs }: { runs: number[] }) => foldRuns(db, runs),
     'maintenance.step': (db) => maintainOnce(db),
-    'start.defaultExperiment': (db) => ensureDefaultExperiment(db, settings as Settings),
   }
   for (const [groupName, group] of Object.entries<Group>(api)) {
-    const groupHandlers = handlers[groupName as keyof typeof handlers] as Record<
+    const groupHandlers = (writing[groupName] ?? {}) as Record<
       string,
       Run | PreparedHandler<never, Promise<unknown>>
     >
     for (const [name, endpoint] of Object.entries(group)) {
+      if (endpoint.effect !== 'write') continue
       const handler = groupHandlers[name]
-      if (endpoint.effect !== 'write' || handler === undefined) continue
+      invariant(handler, `${groupName}.${name} writes, and its group is listed here`)
       const run = typeof handler === 'function' ? handler : handler.run
       all[`${groupName}.${name}`] = (db, caller, input) =>
         run(

@@ -34,6 +34,13 @@ export function likeIgnoringCase(text: Expression<unknown>, pattern: string): Ex
   return sql<SqlBool>`lower(${text}) like lower(${pattern})`
 }
 
+/** Whether there is a table of that name. */
+export async function hasTable(db: Db, name: string): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from sqlite_master where type = 'table' and name = ${name}`.execute(db)
+  return rows.length > 0
+}
+
 /** Whether an insert failed because a row with that unique key exists. */
 export function isUniqueViolation(error: unknown): boolean {
   return (

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { dirname, extname } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { ApiError, type ErrorCode } from '@millrace/api/errors'
 import { Kysely } from 'kysely'
@@ -35,12 +35,14 @@ export interface SqliteOptions {
   synchronous: Synchronous
   /** Plain settings that writes need; handed to the writer thread as they are. */
   settings: unknown
+  /** Puts in what every database has, after the migrations and before anything else. */
+  prepare(db: Kysely<Schema>): Promise<void>
   /** Most writes that may wait at once; one more is refused. */
   pendingMax: number
 }
 
 /** TypeScript beside the sources, JavaScript beside a bundle (`tools/build.ts`). */
-const WRITER_THREAD = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
+const WRITER_THREAD = join(import.meta.dirname, `writer-thread${extname(import.meta.filename)}`)
 
 /** Opens a SQLite file: reads on this thread, writes in group commits on a thread of their own. */
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
@@ -49,7 +51,10 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   await withConnection({ path, synchronous, queryOnly: true }, (db) =>
     assertOurs(db, `sqlite:///${path}`),
   )
-  await withConnection({ path, synchronous, queryOnly: false }, migrate)
+  await withConnection({ path, synchronous, queryOnly: false }, async (db) => {
+    await migrate(db)
+    await db.transaction().execute(options.prepare)
+  })
 
   const data: WriterThreadData = { path, synchronous, settings }
   const worker = new Worker(WRITER_THREAD, { workerData: data })
