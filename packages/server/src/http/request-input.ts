@@ -11,7 +11,7 @@ import { parseLenientJson } from './lenient-json.ts'
  */
 export function readBody(bytes: Buffer | undefined, fields: Fields): Record<string, unknown> {
   if (bytes === undefined || bytes.length === 0) return {}
-  const text = UTF8.decode(bytes)
+  const text = withoutMark(bytes.toString('utf8'))
   let body = parseLenientJson(text)
   if (typeof body?.value === 'string') body = parseLenientJson(body.value)
   const value = body?.value
@@ -25,7 +25,9 @@ export function readBody(bytes: Buffer | undefined, fields: Fields): Record<stri
 }
 
 /** Passes over the byte order mark that some Windows clients begin with. */
-const UTF8 = new TextDecoder()
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text
+}
 
 /** Content types of a JSON body; only POST and PUT are checked, as in MLflow. */
 export function checkContentType(method: string, contentType: string | undefined): void {
