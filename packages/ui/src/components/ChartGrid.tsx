@@ -1,6 +1,6 @@
 import type { Run } from '@millrace/api/runs'
 import { ChevronDown, ChevronRight } from 'lucide-react'
-import { useState } from 'react'
+import { memo, useState } from 'react'
 import { isSystemMetric } from '../metric-names.ts'
 import type { SeriesStyle } from '../series-colours.ts'
 import { type MetricSection, sectionsOf } from './chart-runs.ts'
@@ -16,7 +16,7 @@ interface ChartGridProps {
 }
 
 /** Charts of all metrics of some runs, a section for each prefix. */
-export function ChartGrid({ runs, styles, settings }: ChartGridProps) {
+export const ChartGrid = memo(function ChartGrid({ runs, styles, settings }: ChartGridProps) {
   const sections = sectionsOf(runs)
   if (sections.length === 0) {
     return <p className="empty muted">There is no curve to draw yet.</p>
@@ -35,7 +35,7 @@ export function ChartGrid({ runs, styles, settings }: ChartGridProps) {
       ))}
     </div>
   )
-}
+})
 
 function Section({
   section,

@@ -1,7 +1,7 @@
 import type { Run } from '@millrace/api/runs'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Maximize2 } from 'lucide-react'
-import { useState } from 'react'
+import { useMemo, useState } from 'react'
 import { formatNumber } from '../format.ts'
 import { bestOf, directionOf } from '../metric-names.ts'
 import { client, query } from '../query.ts'
@@ -42,7 +42,11 @@ export function MetricCard({ metric, runs, styles, settings }: MetricCardProps) 
     refetchInterval: isLive ? LIVE_MS : false,
   })
   const xKind = settings.x ?? 'step'
-  const lines = linesOf(data?.metrics ?? [], having, { xKind, styles })
+  // A card draws as much again as its table; it rests while its points and runs are the same.
+  const lines = useMemo(
+    () => linesOf(data?.metrics ?? [], runs, { xKind, styles }),
+    [data, runs, xKind, styles],
+  )
   return (
     <figure ref={card} className="chart-card" data-large={isLarge}>
       <figcaption>

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'react'
+import { useEffect, useMemo, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { alignLines, type Line } from './chart-data.ts'
@@ -24,7 +24,7 @@ export function LineChart(props: LineChartProps) {
   const { label, lines, xKind, isLog, smoothing, group, theme, height } = props
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(undefined)
-  const aligned = alignLines(lines, { smoothing, isLog })
+  const aligned = useMemo(() => alignLines(lines, { smoothing, isLog }), [lines, smoothing, isLog])
   const isSmoothed = smoothing > 0
   const look = [xKind, isLog, isSmoothed, group, theme, height, lines.map(styleKey).join('\n')]
 
@@ -57,7 +57,7 @@ export function LineChart(props: LineChartProps) {
     const isZoomed =
       x?.min != null && x.max != null && (x.min > (shown[0] ?? 0) || x.max < (shown.at(-1) ?? 0))
     made.setData(toData(aligned, isSmoothed), !isZoomed)
-  })
+  }, [aligned, isSmoothed])
 
   return <div ref={box} className="line-chart" role="img" aria-label={label} style={{ height }} />
 }

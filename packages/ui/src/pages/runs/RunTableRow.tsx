@@ -1,6 +1,6 @@
-import { Link } from '@tanstack/react-router'
+import type { RunInfo } from '@millrace/api/runs'
 import { ChevronDown, ChevronRight } from 'lucide-react'
-import { type CSSProperties, memo } from 'react'
+import { type CSSProperties, type MouseEvent, memo } from 'react'
 import { RunState } from '../../components/RunState.tsx'
 import type { RunRow } from '../../run-tree.ts'
 import { colourOf, type SeriesStyle } from '../../series-colours.ts'
@@ -11,6 +11,9 @@ import { RunCell } from './RunCell.tsx'
 export interface RowActions {
   select: (run_id: string, isSelected: boolean) => void
   collapse: (run_id: string) => void
+  hrefOf: (info: RunInfo) => string
+  /** Follows the link of a run inside the app, unless the browser is to open it elsewhere. */
+  open: (event: MouseEvent, info: RunInfo) => void
 }
 
 interface RunTableRowProps {
@@ -74,15 +77,14 @@ function NameCell(props: RunTableRowProps) {
         style={{ '--colour': colourOf(info.run_id) } as CSSProperties}
       />
       <RunState status={info.status} />
-      <Link
+      <a
         className="truncate"
-        to="/experiments/$experimentId/runs/$runId"
-        params={{ experimentId: info.experiment_id, runId: info.run_id }}
+        href={actions.hrefOf(info)}
         title={info.run_name}
-        preload={false}
+        onClick={(event) => actions.open(event, info)}
       >
         {info.run_name}
-      </Link>
+      </a>
       {row.childCount > 0 && (
         <button
           type="button"

@@ -17,7 +17,7 @@ import { RunCharts } from './RunCharts.tsx'
 import { RunsTable } from './RunsTable.tsx'
 import { RunsTools } from './RunsTools.tsx'
 import { DRAWN_DEFAULT, type RunsSearch } from './runs-search.ts'
-import { type ChangeSearch, drawnRuns, useColumns, useSelection } from './runs-state.ts'
+import { type ChangeSearch, drawnRuns, useColumns, useSame, useSelection } from './runs-state.ts'
 import { SelectionBar } from './SelectionBar.tsx'
 import { SplitHandle } from './SplitHandle.tsx'
 import { useRuns } from './use-runs.ts'
@@ -60,7 +60,7 @@ function Runs({ experimentId }: { experimentId: string }) {
   const { runs, list } = useRuns(experimentId, question)
   const shape = useColumns(runs, search.columns)
   const selected = useSelection(search.selected, update)
-  const drawn = drawnRuns(runs, selected.set, search.drawn ?? DRAWN_DEFAULT)
+  const drawn = useSame(drawnRuns(runs, selected.set, search.drawn ?? DRAWN_DEFAULT))
   const drawnIds = drawn.map(({ info }) => info.run_id).join()
   const styles = useMemo(() => styleSeries(drawnIds.split(',')), [drawnIds])
   const [share, setShare] = useStoredState('table-share', '56')

@@ -1,6 +1,8 @@
 import type { Run } from '@millrace/api/runs'
+import { useRouter } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useMemo, useRef, useState } from 'react'
+import { basePath } from '../../base-path.ts'
 import type { Column } from '../../run-columns.ts'
 import { flatRuns, nestRuns } from '../../run-tree.ts'
 import type { SeriesStyle } from '../../series-colours.ts'
@@ -68,12 +70,22 @@ export function RunsTable(props: RunsTableProps) {
   const before = shown[0]?.start ?? 0
   const after = horizontal.getTotalSize() - (shown.at(-1)?.end ?? 0)
   const window = useMemo(() => ({ from, to, before, after }), [from, to, before, after])
+  const router = useRouter()
   const actions = useMemo<RowActions>(
     () => ({
+      // Forty router links to render would cost as much as the rest of the table.
+      hrefOf: ({ experiment_id, run_id }) =>
+        `${basePath}/experiments/${encodeURIComponent(experiment_id)}/runs/${encodeURIComponent(run_id)}`,
+      open: (event, { experiment_id, run_id }) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+        event.preventDefault()
+        const params = { experimentId: experiment_id, runId: run_id }
+        void router.navigate({ to: '/experiments/$experimentId/runs/$runId', params })
+      },
       select: (run_id, isSelected) => onSelect([run_id], isSelected),
       collapse: (run_id) => setCollapsed((before) => toggled(before, run_id)),
     }),
-    [onSelect],
+    [onSelect, router],
   )
 
   return (

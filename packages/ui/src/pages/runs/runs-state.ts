@@ -1,5 +1,5 @@
 import type { Run } from '@millrace/api/runs'
-import { useCallback, useMemo } from 'react'
+import { useCallback, useMemo, useState } from 'react'
 import { type Column, knownColumns, parseColumn, varyingColumns } from '../../run-columns.ts'
 import { idsParam } from '../../url-search.ts'
 import type { RunsSearch } from './runs-search.ts'
@@ -46,6 +46,14 @@ export function useSelection(
     [update],
   )
   return { ids, set, select }
+}
+
+/** The list of before while its elements are the same, so that what draws it can rest. */
+export function useSame<T>(list: readonly T[]): readonly T[] {
+  const [kept, setKept] = useState(list)
+  if (kept.length === list.length && kept.every((one, index) => one === list[index])) return kept
+  setKept(list)
+  return list
 }
 
 /** The runs that charts draw: the selected ones, or the first that have logged a metric. */
