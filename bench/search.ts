@@ -26,6 +26,9 @@ const PAGE = 100
 /** The processor's clock ticks too slowly for a single request. */
 const REPEATS = 4
 
+const ANSWERS = ['yes', 'no']
+const HALVES = "metrics.m3 > 0.5 and params.p3 = 'z1' and tags.t2 LIKE '%y%'"
+
 const QUESTIONS: { what: string; filter?: string; orderBy?: string[]; page?: number }[] = [
   { what: 'newest first' },
   { what: 'newest first, param = (1 of 10)', filter: "params.p1 = 'x3'" },
@@ -37,16 +40,17 @@ const QUESTIONS: { what: string; filter?: string; orderBy?: string[]; page?: num
   { what: 'by metric', orderBy: ['metrics.m3 DESC'] },
   { what: 'by metric, page 5', orderBy: ['metrics.m3 DESC'], page: 5 },
   { what: 'by metric with ties (10 values)', orderBy: ['metrics.m9 DESC'] },
-  {
-    what: 'by metric, metric > param = tag LIKE',
-    filter: "metrics.m3 > 0.5 and params.p1 = 'x3' and tags.t1 LIKE '%1%'",
-    orderBy: ['metrics.m3 DESC'],
-  },
+  { what: 'by metric, three clauses (each 1 of 2)', filter: HALVES, orderBy: ['metrics.m3 DESC'] },
   {
     what: 'the same, page 5',
-    filter: "metrics.m3 > 0.5 and params.p1 = 'x3' and tags.t1 LIKE '%1%'",
+    filter: HALVES,
     orderBy: ['metrics.m3 DESC'],
     page: 5,
+  },
+  {
+    what: 'by metric, three clauses (1 of 100 together)',
+    filter: "metrics.m3 > 0.5 and params.p1 = 'x3' and tags.t1 LIKE '%1%'",
+    orderBy: ['metrics.m3 DESC'],
   },
   { what: 'by metric ascending, metric >', filter: 'metrics.m3 > 0.5', orderBy: ['metrics.m3'] },
   { what: 'by metric that one run in 100 has', orderBy: ['metrics.rare DESC'] },
@@ -144,10 +148,13 @@ function fill(file: DatabaseSync, size: number): void {
     }
     if (id % 100 === 0) metric.run(id, 300, random())
     for (let key = 1; key <= PARAMS; key++) {
-      const value = key === 1 ? `x${id % 10}` : `y${Math.floor(random() * 1000)}`
-      param.run(id, 100 + key, value)
+      const wide = key === 3 ? `z${Math.floor(random() * 2)}` : `y${Math.floor(random() * 1000)}`
+      param.run(id, 100 + key, key === 1 ? `x${id % 10}` : wide)
     }
-    for (let key = 1; key <= TAGS; key++) tag.run(id, 200 + key, `t${Math.floor(random() * 100)}`)
+    for (let key = 1; key <= TAGS; key++) {
+      const value = Math.floor(random() * 100)
+      tag.run(id, 200 + key, key === 2 ? (ANSWERS[value % 2] ?? '') : `t${value}`)
+    }
   }
   file.exec('commit')
 }

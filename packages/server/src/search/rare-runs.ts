@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/dialect.ts'
 import type { Comparison } from './filter.ts'
+import { runConditions } from './run-conditions.ts'
 import { type EntryRange, isInRange, type RunSearch } from './run-general-query.ts'
-import { numberCondition, textCondition } from './test-conditions.ts'
+import { isOneOf, numberCondition, textCondition } from './test-conditions.ts'
 
 /**
  * Exports `findRareRuns`: when a clause of the filter leaves few runs, reading just those and
@@ -11,21 +12,27 @@ import { numberCondition, textCondition } from './test-conditions.ts'
 
 /** Measured: reading and sorting so many runs costs what walking past 10 000 others does. */
 const RARE_MAX = 500
-const CLAUSES_TRIED_MAX = 4
+/** A look into a value index may have to pass all of a key's entries, so it must promise something. */
+const SAMPLE = { runs: 100, rareBelow: 3 }
+const CLAUSES_TRIED_MAX = 8
 /** Each experiment is a range of its own in the value indexes. */
 const EXPERIMENTS_MAX = 50
 
 /**
  * Ids of at most `RARE_MAX` runs that hold all that a search can find, or undefined when no clause
- * is that rare. Reads entries of one value index, until a clause turns out not to be rare.
+ * seems that rare.
  */
 export async function findRareRuns(
   db: Db,
   search: RunSearch,
 ): Promise<readonly number[] | undefined> {
+  const named = search.comparisons.flatMap(namedRuns)[0]
+  if (named !== undefined) {
+    const rows = await db.selectFrom('run').select('id').where('uuid', 'in', named).execute()
+    return rows.map(({ id }) => id)
+  }
   if (search.experiments.length > EXPERIMENTS_MAX) return undefined
-  const ranges = search.comparisons.flatMap((comparison) => toRange(comparison, search))
-  for (const range of ranges.slice(0, CLAUSES_TRIED_MAX)) {
+  for (const range of await listPromising(db, search)) {
     const { rows } = await sql<{ run: number }>`
       select ${sql.ref('entry.run')} from ${sql.table(range.table)} as entry
       where ${isInRange(range, search.experiments)}
@@ -33,6 +40,39 @@ export async function findRareRuns(
     if (rows.length <= RARE_MAX) return rows.map(({ run }) => run)
   }
   return undefined
+}
+
+/** The ranges of clauses that next to none of some runs pass. */
+async function listPromising(db: Db, search: RunSearch): Promise<EntryRange[]> {
+  const { experiments, stages, keyIds } = search
+  const candidates = search.comparisons
+    .flatMap((comparison) => toRange(comparison, search).map((range) => ({ comparison, range })))
+    .slice(0, CLAUSES_TRIED_MAX)
+  if (candidates.length === 0) return []
+  const passed = runConditions(
+    candidates.map(({ comparison }) => comparison),
+    keyIds,
+  ).map((passes, index) => {
+    const name = sql.ref(`passed_${index}`)
+    return sql`sum(case when ${passes} then 1 else 0 end) as ${name}`
+  })
+  const { rows } = await sql<Record<string, number | string | null>>`
+    select ${sql.join(passed)} from (
+      select ${sql.ref('id')} from ${sql.table('run')}
+      where ${isOneOf(sql.ref('experiment'), experiments)} and ${isOneOf(sql.ref('stage'), stages)}
+      limit ${SAMPLE.runs}) as ${sql.table('run')}`.execute(db)
+  return candidates.flatMap(({ range }, index) =>
+    Number(rows[0]?.[`passed_${index}`] ?? 0) < SAMPLE.rareBelow ? [range] : [],
+  )
+}
+
+/** The run ids of a clause that lists a few. */
+function namedRuns(comparison: Comparison): (readonly string[])[] {
+  if (comparison.kind !== 'attribute' || comparison.key !== 'run_id') return []
+  const { comparator, value } = comparison
+  if (comparator === '=' && typeof value === 'string') return [[value]]
+  const isFew = comparison.type === 'list' && comparison.value.length <= RARE_MAX
+  return comparator === 'IN' && isFew ? [comparison.value] : []
 }
 
 /** Clauses that most runs pass are not worth the look. */

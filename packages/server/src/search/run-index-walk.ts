@@ -34,15 +34,10 @@ export async function walkRunIndex(
   after: readonly SortValue[] | undefined,
   limit: number,
 ): Promise<SortedRun[] | undefined> {
-  const { experiments, stages, order, comparisons } = search
+  const { experiments, stages, order } = search
   const walks = experiments.length * stages.length
   const isBounded = walks === 1 || (walks <= WALKS_MAX && walks * limit <= MERGED_ROWS_MAX)
-  // An id names at most a handful of runs: nothing is quicker than its own index.
-  const namesRuns = comparisons.some(
-    ({ kind, key, comparator }) =>
-      kind === 'attribute' && key === 'run_id' && (comparator === '=' || comparator === 'IN'),
-  )
-  if (!isBounded || namesRuns) return undefined
+  if (!isBounded) return undefined
 
   const [field] = order
   if (field === undefined) return walkTime(db, search, { after, limit, conditions: [] })

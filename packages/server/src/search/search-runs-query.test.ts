@@ -78,14 +78,14 @@ function inScope({ experiments, viewType }: Pick<SearchRunsRequest, 'experiments
     (viewType === 'ALL' || (viewType === 'ACTIVE_ONLY') === (stage === 0))
 }
 
-describe('searchRuns', () => {
+describe('searchRuns', { timeout: 120_000 }, () => {
   test('finds what the filter means, in order, over pages of any size', async () => {
     await fc.assert(
       fc.asyncProperty(
         testRuns,
         fc.array(fc.tuple(filters, orders, scopes, fc.integer({ min: 1, max: 7 })), {
-          minLength: 5,
-          maxLength: 5,
+          minLength: 10,
+          maxLength: 10,
         }),
         async (runs, searches) => {
           await using db = await openWith(runs)
@@ -100,7 +100,7 @@ describe('searchRuns', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 
@@ -108,7 +108,7 @@ describe('searchRuns', () => {
     await fc.assert(
       fc.asyncProperty(
         testRuns,
-        fc.array(fc.tuple(filters, orders, scopes), { minLength: 5, maxLength: 5 }),
+        fc.array(fc.tuple(filters, orders, scopes), { minLength: 10, maxLength: 10 }),
         async (runs, searches) => {
           await using db = await openWith(runs)
           for (const [filter, orderBy, scope] of searches) {
@@ -122,7 +122,7 @@ describe('searchRuns', () => {
           }
         },
       ),
-      { numRuns: 50 },
+      { numRuns: 25 },
     )
   })
 
@@ -190,7 +190,7 @@ describe('searchRuns', () => {
           expect(new Set(found).size).toBe(found.length)
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 
