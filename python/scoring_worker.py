@@ -26,6 +26,9 @@ import traceback
 
 CHANNEL = 3
 LENGTHS = struct.Struct(">II")
+JSON = "application/json"
+# The functions of MLflow's that turn what the model gave into text.
+WRITERS = ("predictions_to_json", "unwrapped_predictions_to_json")
 
 
 class Channel:
@@ -77,7 +80,12 @@ def by_function(invocations, model):
             response = invocations(body, content_type, model, input_schema)
         except MlflowException as error:
             text = error.serialize_as_json()
-            return error.get_http_status_code(), "application/json", text.encode()
+            return error.get_http_status_code(), JSON, text.encode()
+        except Exception as error:
+            if passed_through(error, WRITERS):
+                raise
+            # A request that MLflow's reader stumbles over, such as one nested a thousand deep.
+            return problem(400, "BAD_REQUEST", "The request cannot be read: " + describe(error))
         charset = "; charset=utf-8" if response.mimetype.startswith("text/") else ""
         return response.status, response.mimetype + charset, response.response.encode()
 
@@ -136,10 +144,18 @@ def work(channel, answer, closed):
             status, content_type, text = answer(header["type"], body)
         except BaseException as error:
             traceback.print_exc()
-            message = "The model's answer could not be made: {}".format(describe(error))
-            problem = {"error_code": "INTERNAL_ERROR", "message": message}
-            status, content_type, text = 500, "application/json", json.dumps(problem).encode()
+            message = "The model's answer cannot be written: " + describe(error)
+            status, content_type, text = problem(500, "INTERNAL_ERROR", message)
         channel.send({"id": header["id"], "status": status, "type": content_type}, text)
+
+
+def problem(status, code, message):
+    return status, JSON, json.dumps({"error_code": code, "message": message}).encode()
+
+
+def passed_through(error, names):
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_name in names for frame, _ in frames)
 
 
 def describe(error):

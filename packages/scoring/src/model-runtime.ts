@@ -12,7 +12,7 @@ export interface RuntimeOptions {
   installMlflow: boolean
   environment: NodeJS.ProcessEnv
   signal: AbortSignal
-  log(line: string): void
+  log: (line: string) => void
 }
 
 /**

@@ -11,7 +11,7 @@ export interface PredictOptions extends RuntimeOptions {
   contentType: 'application/json' | 'text/csv'
   input: Buffer
   /** What the model prints. */
-  onOutput(chunk: Buffer): void
+  onOutput: (chunk: Buffer) => void
 }
 
 /**

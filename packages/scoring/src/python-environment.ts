@@ -17,7 +17,7 @@ export interface EnvironmentOptions {
   /** Gives up what is being installed. */
   signal: AbortSignal
   /** Tells a person what takes long. */
-  log(line: string): void
+  log: (line: string) => void
 }
 
 // Part of the name of every environment, to be changed with how they are made.

@@ -9,6 +9,9 @@ export interface ScoringLimits {
   receiveTimeoutMs: number
 }
 
+// How often Node looks for clients that take too long.
+const CHECK_INTERVAL_MS = 2_000
+
 const METHODS: Record<string, string> = {
   '/ping': 'GET',
   '/health': 'GET',
@@ -25,6 +28,7 @@ export function createScoringApp(pool: WorkerPool, limits: ScoringLimits): Fasti
   const app = fastify({
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.receiveTimeoutMs,
+    http: { connectionsCheckingInterval: CHECK_INTERVAL_MS },
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',

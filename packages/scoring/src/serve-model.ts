@@ -16,10 +16,12 @@ export interface ServeOptions extends RuntimeOptions {
   /** From the arrival of a request's body to its answer. */
   timeoutMs: number
   bodyBytesMax: number
+  /** From the first byte of a request to the last; 60 s unless given. */
+  receiveTimeoutMs?: number
   /** How many requests may wait for a worker. */
   queueMax: number
   /** What the model prints. */
-  onOutput(chunk: Buffer): void
+  onOutput: (chunk: Buffer) => void
 }
 
 /** A model that answers. */
@@ -63,8 +65,8 @@ export async function serveModel(options: ServeOptions): Promise<ScoringServer> 
     signal,
   )
   started.use(pool)
-  const { bodyBytesMax, host, port } = options
-  const app = createScoringApp(pool, { bodyBytesMax, receiveTimeoutMs: RECEIVE_TIMEOUT_MS })
+  const { bodyBytesMax, receiveTimeoutMs = RECEIVE_TIMEOUT_MS, host, port } = options
+  const app = createScoringApp(pool, { bodyBytesMax, receiveTimeoutMs })
   started.defer(() => app.close())
   const url = await app.listen({ host, port })
   const running = started.move()

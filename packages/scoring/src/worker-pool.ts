@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { ApiError } from '@millrace/api/errors'
 import type { Answer, RunningWorker, WorkerEvents } from './worker-process.ts'
 
@@ -11,8 +10,8 @@ export interface PoolOptions {
   /** How many requests may wait, and how many bytes they may hold. */
   queueMax: number
   queueBytesMax: number
-  start(events: WorkerEvents, signal: AbortSignal): Promise<RunningWorker>
-  log(line: string): void
+  start: (events: WorkerEvents, signal: AbortSignal) => Promise<RunningWorker>
+  log: (line: string) => void
 }
 
 export type Answered = Answer | 'timed out'
@@ -335,7 +334,8 @@ export class WorkerPool implements AsyncDisposable {
 
   async #fill(place: number, delayMs: number): Promise<void> {
     const { signal } = this.#ending
-    if (delayMs > 0) await wait(delayMs, undefined, { signal })
+    if (delayMs > 0) await pause(delayMs, signal)
+    signal.throwIfAborted()
     const events: WorkerEvents = {
       onAnswer: (id, answer) => this.#answer(slot, id, answer),
       onExit: (reason) => this.#lose(slot, reason),
@@ -357,6 +357,18 @@ export class WorkerPool implements AsyncDisposable {
     }
     this.#pump()
   }
+}
+
+function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, delayMs)
+    signal.addEventListener('abort', end)
+  })
 }
 
 function unavailable(message: string): ApiError {

@@ -27,13 +27,13 @@ export interface WorkerSettings {
   threads: number
   environment: NodeJS.ProcessEnv
   /** What the model and its libraries print. */
-  onOutput(chunk: Buffer): void
+  onOutput: (chunk: Buffer) => void
 }
 
 export interface WorkerEvents {
-  onAnswer(id: number, answer: Answer): void
+  onAnswer: (id: number, answer: Answer) => void
   /** Once, when the process is gone; `reason` completes "the worker …". */
-  onExit(reason: string): void
+  onExit: (reason: string) => void
 }
 
 /** A process that has loaded the model. */
