@@ -65,7 +65,7 @@ function runProgram(file: string, args: string[], env: Record<string, string> = 
     const chunks: Buffer[] = []
     const child = spawn(process.execPath, [file, ...args], {
       cwd: root,
-      env: { ...process.env, ...env },
+      env: { ...process.env, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: STEP_LIMIT_MS,
     })
