@@ -29,7 +29,7 @@ async function bench(options: BenchOptions): Promise<void> {
 
   print(`${machine()}\n\n${durabilityLines(peers)}\n`)
   if (has('start')) {
-    const starts = await measureStarts(all, options.rounds)
+    const starts = await measureStarts(all, options.rounds, say)
     results['starts'] = starts
     print(`${startTable(starts)}\n`)
   }

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import type { Peer } from './peers.ts'
 import { newFolder, removeFolder, startServer, type Usage } from './server-process.ts'
 
@@ -16,25 +17,34 @@ export interface StartSample {
   idle: Usage
 }
 
-/** Starts and stops every server, in turn. */
-export async function measureStarts(peers: Peer[], rounds: number): Promise<StartSample[]> {
+/** Starts and stops every server, in turn; tells of a start that failed and goes on. */
+export async function measureStarts(
+  peers: Peer[],
+  rounds: number,
+  say: (text: string) => void,
+): Promise<StartSample[]> {
   const samples: StartSample[] = []
   for (let round = 1; round <= rounds; round++) {
     for (const peer of peers) {
       const folder = newFolder()
       try {
-        const first = await startServer(peer, folder)
-        await wait(IDLE_MS)
-        const idle = first.usage()
-        await first.stop()
-        const again = await startServer(peer, folder)
-        await again.stop()
-        const { startMs: firstMs } = first
-        samples.push({ peer: peer.name, round, firstMs, againMs: again.startMs, idle })
+        samples.push({ peer: peer.name, round, ...(await measureStart(peer, folder)) })
+      } catch (error) {
+        say(inspect(error))
       } finally {
         removeFolder(folder)
       }
     }
   }
   return samples
+}
+
+async function measureStart(peer: Peer, folder: string) {
+  const first = await startServer(peer, folder)
+  await wait(IDLE_MS)
+  const idle = first.usage()
+  await first.stop()
+  const again = await startServer(peer, folder)
+  await again.stop()
+  return { firstMs: first.startMs, againMs: again.startMs, idle }
 }
