@@ -6,6 +6,7 @@ import { GroupCommit } from './group-commit.ts'
 import type { Schema } from './schema.ts'
 import type { WriteCall, WriterThreadData } from './sqlite-database.ts'
 import { openSqliteFile, sqliteDialect } from './sqlite-dialect.ts'
+import { describeStorageFailure } from './storage-failure.ts'
 
 invariant(parentPort, 'the writer runs in a thread')
 const port = parentPort
@@ -62,9 +63,18 @@ async function maintain(): Promise<void> {
     hasMore = answer !== undefined && 'output' in answer && answer.output === true
     enqueueWhatArrived()
   }
-  if (queue.length === 0) sqlite.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  if (queue.length === 0) checkpoint()
   isRunning = false
   if (hasMore || queue.length > 0 || isClosing) await run()
+}
+
+/** A disk that is full or fails keeps the log as it is; the next pause tries again. */
+function checkpoint(): void {
+  try {
+    sqlite.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  } catch (error) {
+    if (describeStorageFailure(error) === undefined) throw error
+  }
 }
 
 port.on('message', (message) => {

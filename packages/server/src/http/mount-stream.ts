@@ -60,10 +60,20 @@ function streamHandler(parts: ServerParts, endpoint: StreamEndpoint, handler: An
       if (!request.raw.complete) gone.abort()
     })
     const context = { db: database.read, caller, settings, fold: parts.fold, signal: gone.signal }
-    const answer = await handler(context, input, streamRequest(request))
+    const answer = await handler(context, input, streamRequest(request)).finally(() =>
+      drain(request),
+    )
     if (isDownload(answer)) return sendDownload(request, reply, answer)
     return answer === undefined ? reply.code(200).send() : sendJson(reply, answer)
   }
+}
+
+/**
+ * Reads what is left of a body that was refused half way: a client that only reads the answer once
+ * it has sent everything would else wait until the connection is given up.
+ */
+function drain({ raw }: FastifyRequest): void {
+  if (!raw.complete) raw.resume()
 }
 
 function streamRequest(request: FastifyRequest): StreamRequest {
