@@ -94,6 +94,7 @@ describe('parseFilter', () => {
   const hostile: Record<string, string> = {
     'ten thousand clauses': Array(10_000).fill('metrics.a > 1').join(' AND '),
     'a million clauses': Array(1_000_000).fill('a=1').join(' '),
+    'three hundred clauses': Array(300).fill('metrics.a > 1').join(' AND '),
     'nested brackets': `run_id IN ${'('.repeat(50_000)}'a'${')'.repeat(50_000)}`,
     'brackets that never close': '('.repeat(100_000),
     'brackets that never open': ')'.repeat(100_000),
@@ -107,6 +108,9 @@ describe('parseFilter', () => {
     'operators without end': `metrics.a ${'<'.repeat(100_000)} 1`,
     'a list without end': `run_id IN (${Array(20_000).fill("'a'").join()})`,
     'lists without end': Array(200)
+      .fill(`run_id IN (${Array(200).fill("'a'").join()})`)
+      .join(' '),
+    'twelve thousand ids': Array(60)
       .fill(`run_id IN (${Array(200).fill("'a'").join()})`)
       .join(' '),
     'a pattern without end': `params.a LIKE '${'%_'.repeat(50_000)}'`,
