@@ -26,10 +26,10 @@ def create():
         source_run_id=run_id,
         tags={"t": "1"},
         params={"p": "2"},
-        model_type="agent",
+        model_type="classifier",
     )
     stored = client.get_logged_model(model.model_id)
-    equal((stored.name, stored.source_run_id, stored.model_type), ("one", run_id, "agent"))
+    equal((stored.name, stored.source_run_id, stored.model_type), ("one", run_id, "classifier"))
     equal((stored.params, stored.tags["t"]), ({"p": "2"}, "1"))
     equal(stored.status, LoggedModelStatus.PENDING)
     assert stored.model_id.startswith("m-"), stored
