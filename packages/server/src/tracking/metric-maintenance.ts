@@ -16,21 +16,21 @@ import { touchedRuns } from './touched-runs.ts'
 
 const hasLookedForLeftovers = new WeakSet<object>()
 
-/** Does one small piece of work; returns whether there is more. */
-export async function maintainOnce(db: Db): Promise<boolean> {
+/** Does one small piece of work; returns how many runs still wait for theirs. */
+export async function maintainOnce(db: Db): Promise<number> {
   await findLeftovers(db)
   const touched = touchedRuns(db)
   const [run] = touched
-  if (run === undefined) return false
+  if (run === undefined) return 0
   touched.delete(run)
 
   await foldRuns(db, [run])
   const row = await findRunById(db, run)
-  if (row === undefined) return touched.size > 0
+  if (row === undefined) return touched.size
   await sealWhenDue(db, run, hasEnded(row))
   if (await mergeWhenDue(db, run)) touched.add(run)
   else if (hasEnded(row)) await documentRun(db, row)
-  return touched.size > 0
+  return touched.size
 }
 
 /** After a start: runs whose tails the last process left behind. */
