@@ -5,7 +5,7 @@ import { sendErrorBody } from './error-response.ts'
 export interface GuardOptions {
   /** Host names besides loopback and private addresses; `*` allows every name. */
   allowedHosts: readonly string[]
-  /** Origins besides the server's own; `*` allows every origin. */
+  /** Origins besides the server's own; `*` allows all, `https://*.example.com` its subdomains. */
   allowedOrigins: readonly string[]
   /** Paths that answer under any host name, for load balancers. */
   exemptPaths: ReadonlySet<string>
@@ -33,7 +33,7 @@ export function guard(options: GuardOptions) {
     }
     const { origin } = request.headers
     if (origin === undefined || isOwnOrigin(origin, host)) return undefined
-    if (!options.allowedOrigins.includes('*') && !options.allowedOrigins.includes(origin)) {
+    if (!options.allowedOrigins.some((listed) => matchesOrigin(origin, listed))) {
       return sendErrorBody(
         reply,
         403,
@@ -65,6 +65,14 @@ function allowOrigin(
 
 function isOwnOrigin(origin: string, host: string | undefined): boolean {
   return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)
+}
+
+function matchesOrigin(origin: string, listed: string): boolean {
+  if (listed === '*' || listed === origin) return true
+  const [, scheme, domain] = /^(https?:\/\/)\*(\..+)$/.exec(listed) ?? []
+  if (scheme === undefined || domain === undefined) return false
+  if (!origin.startsWith(scheme) || !origin.endsWith(domain)) return false
+  return /^[a-z0-9.-]+$/i.test(origin.slice(scheme.length, -domain.length))
 }
 
 /** A host is ours if it is a loopback or private address, localhost, or listed by name. */
