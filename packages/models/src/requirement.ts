@@ -49,7 +49,7 @@ export function parseRequirement(line: string): Requirement {
   rest = rest.slice(extrasText.length).trim()
   const isBracketed = rest.startsWith('(') && rest.endsWith(')')
   const versions = parseVersions(isBracketed ? rest.slice(1, -1).trim() : rest)
-  if (!versions) throw refused(line)
+  if (versions === undefined) throw refused(line)
   const extrasPart = extras && `[${extras.replaceAll(/\s/g, '')}]`
   return {
     name: name.toLowerCase().replaceAll(/[._-]+/g, '-'),

@@ -28,7 +28,11 @@ export function createScoringApp(pool: WorkerPool, limits: ScoringLimits): Fasti
   const app = fastify({
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.receiveTimeoutMs,
-    http: { connectionsCheckingInterval: CHECK_INTERVAL_MS },
+    http: {
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      // Node enforces the time for a request only where that for its headers is no longer.
+      headersTimeout: limits.receiveTimeoutMs,
+    },
     exposeHeadRoutes: false,
     routerOptions: { ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
@@ -60,6 +64,14 @@ export function createScoringApp(pool: WorkerPool, limits: ScoringLimits): Fasti
     },
   })
 
+  // A connection that stays open would keep a server that is being stopped for a minute.
+  let isClosing = false
+  app.addHook('preClose', async () => {
+    isClosing = true
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (isClosing) reply.header('connection', 'close')
+  })
   app.setNotFoundHandler((request, reply) => {
     const allowed = METHODS[request.url.replace(/\/?(\?.*)?$/, '')]
     if (!allowed) return sendJson(reply, 404, { detail: 'Not Found' })
