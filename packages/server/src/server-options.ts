@@ -159,10 +159,7 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
   {
     name: 'model-source-pattern',
     value: 'REGEXP',
-    env: [
-      'MILLRACE_MODEL_SOURCE_PATTERN',
-      'MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX',
-    ],
+    env: ['MILLRACE_MODEL_SOURCE_PATTERN', 'MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX'],
     describe: 'A regular expression that the source of every new model version must match.',
   },
   {

@@ -110,9 +110,14 @@ describe('the history of a metric', () => {
   test('is exact, and so is its latest value, before and after it is sealed and merged', async () => {
     const run_id = await createRun()
     const keys = ['a', 'b', 'c']
-    for (let step = 0; step < 6000; step += 2) {
+    for (let step = 0; step < 6000; step += 20) {
       const metrics = keys.flatMap((key) =>
-        [step, step + 1].map((at) => ({ key, value: at % 97, timestamp: at, step: at })),
+        Array.from({ length: 20 }, (_, i) => step + i).map((at) => ({
+          key,
+          value: at % 97,
+          timestamp: at,
+          step: at,
+        })),
       )
       await server.client.runs.logBatch({ run_id, metrics })
     }

@@ -96,13 +96,14 @@ async function findSeries(db: Db, run_id: string, metric_key: string): Promise<P
 function pointTexts(name: string, points: Points, run_id?: string): string[] {
   const key = JSON.stringify(name)
   const suffix = run_id === undefined ? '}' : `,"run_id":${JSON.stringify(run_id)}}`
-  const texts = new Array<string>(points.n)
+  const texts: string[] = []
   for (let i = 0; i < points.n; i++) {
     const value = points.values[i]
     invariant(value !== undefined, 'a point has a value')
     const text = Number.isNaN(value) ? '"NaN"' : doubleText(value)
-    texts[i] =
-      `{"key":${key},"value":${text},"timestamp":${intAt(points.timestamps, i)},"step":${intAt(points.steps, i)}${suffix}`
+    texts.push(
+      `{"key":${key},"value":${text},"timestamp":${intAt(points.timestamps, i)},"step":${intAt(points.steps, i)}${suffix}`,
+    )
   }
   return texts
 }
