@@ -94,9 +94,9 @@ const STATUS_NAMES = ['PENDING', 'READY', 'UPLOAD_FAILED']
 function statusCondition(test: TextTest | ListTest): Expression<SqlBool> {
   const isNegative = test.comparator === '!=' || test.comparator === 'NOT IN'
   const numbers = STATUS_NAMES.flatMap((name, index) => {
-    const passes = [name, `LOGGED_MODEL_${name}`, String(index + 1)].map((spelling) =>
-      passesTextTest(spelling, test),
-    )
+    // Python's client calls the last one `FAILED`.
+    const spellings = [name, name.replace('UPLOAD_', ''), `LOGGED_MODEL_${name}`, String(index + 1)]
+    const passes = spellings.map((spelling) => passesTextTest(spelling, test))
     return (isNegative ? passes.every(Boolean) : passes.some(Boolean)) ? [index + 1] : []
   })
   return numbers.length === 0 ? NEVER : isOneOf(sql.ref('logged_model.status'), numbers)
