@@ -35,6 +35,9 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   if (status !== undefined && error instanceof Error) {
     return sendErrorBody(reply, status, 'BAD_REQUEST', error.message)
   }
+  if (request.raw.destroyed && !request.raw.complete) {
+    return sendErrorBody(reply, 400, 'BAD_REQUEST', 'The request was broken off.')
+  }
   request.log.error({ err: error, method: request.method, url: request.url }, 'unexpected error')
   return sendErrorBody(reply, 500, 'INTERNAL_ERROR', 'An internal error occurred; it was logged.')
 }
