@@ -54,7 +54,7 @@ const insert = compileOnce<Row, unknown>((db, param) =>
 
 /**
  * Stores points of logged models; a repeat is dropped, and so is a point of a model that does not
- * exist here: the run keeps it all the same, as with MLflow, whose client may name foreign models.
+ * exist here: the run keeps it all the same, where MLflow refuses the request.
  */
 export async function insertModelMetrics(
   db: Db,
