@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { invalid, notFound } from '@millrace/api/errors'
+import { ApiError, invalid, notFound } from '@millrace/api/errors'
 import type { ArtifactPath } from '@millrace/artifacts/artifact-path'
 import { type ArtifactLocation, childLocation, parseLocation } from '@millrace/artifacts/location'
 import { type Client, createClient } from '@millrace/client/client'
@@ -115,14 +115,26 @@ async function locateInRun(
 
   const [name, ...rest] = path
   if (name !== undefined && rest.length === 0) {
-    const { models = [] } = await client.loggedModels.search({
-      experiment_ids: [experiment_id],
-      filter: `name = '${name.replaceAll("'", '')}'`,
-    })
+    const models = await searchLoggedModels(client, experiment_id, name)
     const model = models.find(({ info }) => info.source_run_id === runId)
     if (model) return parseLocation(model.info.artifact_uri)
   }
   throw notFound(`Run '${runId}' has no model at '${path.join('/')}'.`)
+}
+
+/** The logged models of a name, of which servers before 3.0 know none. */
+async function searchLoggedModels(client: Client, experimentId: string, name: string) {
+  try {
+    const { models = [] } = await client.loggedModels.search({
+      experiment_ids: [experimentId],
+      // No name of a logged model has a quote in it.
+      filter: `name = '${name.replaceAll("'", '')}'`,
+    })
+    return models
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'ENDPOINT_NOT_FOUND') return []
+    throw error
+  }
 }
 
 async function holdsModel(location: ArtifactLocation, server: TrackingServer): Promise<boolean> {
