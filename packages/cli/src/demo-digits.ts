@@ -79,7 +79,10 @@ function digitsRun(random: Random, index: number): DemoRun {
       columns: { image: 'binary', label: 'long', writer: 'string' },
     },
     curves,
-    artifacts: index % 2 === 0 || quality > 0.97 ? digitsFiles(random, { model, lr, quality }) : [],
+    artifacts:
+      index % 2 === 0 || quality > 0.97
+        ? digitsFiles(createRandom(index), { model, lr, quality })
+        : [],
   }
 }
 
@@ -102,7 +105,8 @@ function trainingCurves(random: Random, training: Training): Curve[] {
     const blowUp = diverges && epoch > 5 ? 4 ** (epoch - 5) : 1
     return {
       'train/loss': diverges && epoch === epochs - 1 ? Number.NaN : trainLoss * blowUp,
-      'train/accuracy': Math.max(0.1, 1 - 0.004 - 0.88 * left + random.normal() * 0.003) / blowUp,
+      'train/accuracy':
+        Math.min(0.999, Math.max(0.1, 0.996 - 0.88 * left + random.normal() * 0.003)) / blowUp,
       'val/loss': valLoss * blowUp,
       'val/accuracy':
         Math.max(0.1, quality - 0.86 * left - overfit * 0.2 * epoch + random.normal() * 0.002) /

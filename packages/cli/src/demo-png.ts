@@ -28,8 +28,8 @@ export function confusionMatrixPng(counts: readonly (readonly number[])[]): Uint
 /** A grid of small smooth blobs, as a generator of hand-written digits would paint them. */
 export function sampleGridPng(random: Random, progress: number): Uint8Array {
   const tile = 28
-  const scale = 3
-  const tiles = 8
+  const scale = 2
+  const tiles = 6
   const picture = createPicture(tiles * tile * scale, tiles * tile * scale)
   for (let index = 0; index < tiles * tiles; index++) {
     const stroke = createStroke(random)
@@ -66,11 +66,14 @@ function createPicture(width: number, height: number): Picture {
 function fillSquare(
   { width, pixels }: Picture,
   { x, y, size }: { x: number; y: number; size: number },
-  colour: Colour,
+  [red, green, blue]: Colour,
 ): void {
   for (let row = y; row < y + size; row++) {
     for (let column = x; column < x + size; column++) {
-      pixels.set(colour, (row * width + column) * 3)
+      const at = (row * width + column) * 3
+      pixels[at] = red
+      pixels[at + 1] = green
+      pixels[at + 2] = blue
     }
   }
 }

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import type { Client } from '@millrace/client/client'
 import type { DemoModel } from './demo-models.ts'
 
@@ -119,7 +120,7 @@ function datasetInput({ name, rows, columns }: NonNullable<DemoRun['dataset']>) 
     tags: [{ key: 'mlflow.data.context', value: 'training' }],
     dataset: {
       name,
-      digest: Buffer.from(`${name}${rows}`).toString('hex').slice(-8),
+      digest: crc32(`${name} ${rows}`).toString(16).padStart(8, '0'),
       source_type: 'http',
       source: JSON.stringify({ url: `https://data.example.com/${name}.parquet` }),
       schema: JSON.stringify({ mlflow_colspec: colspec }),

@@ -14,8 +14,8 @@ import { type DemoProject, type DemoTarget, keyValues, type LoggedRun, logRun } 
  */
 export async function fillDemo(baseUrl: string): Promise<void> {
   const target = { client: createClient({ baseUrl }), baseUrl, nowMs: Date.now() }
-  const projects = [demandProject(), churnProject(), digitsProject(), languageProject()]
-  await Promise.all(projects.map((project) => fillProject(target, project)))
+  const projects = [demandProject, churnProject, digitsProject, languageProject]
+  await Promise.all(projects.map((project) => fillProject(target, project())))
 }
 
 async function fillProject(target: DemoTarget, project: DemoProject): Promise<void> {

@@ -84,11 +84,11 @@ async function readUpTo(response: Response, limit: number): Promise<Bytes> {
   const chunks: Uint8Array[] = []
   let length = 0
   const reader = response.body?.getReader()
-  while (reader && length <= limit) {
-    const { done, value } = await reader.read()
-    if (done) break
-    chunks.push(value)
-    length += value.length
+  for (;;) {
+    const chunk = length > limit ? undefined : await reader?.read()
+    if (!chunk?.value) break
+    chunks.push(chunk.value)
+    length += chunk.value.length
   }
   await reader?.cancel()
   const bytes = new Uint8Array(Math.min(length, limit))

@@ -7,6 +7,7 @@ import { bestOf, directionOf } from '../metric-names.ts'
 import { client, query } from '../query.ts'
 import { valuesOf } from '../run-values.ts'
 import type { SeriesStyle } from '../series-colours.ts'
+import type { Line } from '../ui/chart-data.ts'
 import { LineChart } from '../ui/LineChart.tsx'
 import { useInView } from '../ui/use-in-view.ts'
 import { linesOf } from './chart-runs.ts'
@@ -53,7 +54,7 @@ export function MetricCard({ metric, runs, styles, settings }: MetricCardProps) 
         <h3 className="truncate" title={metric}>
           {metric}
         </h3>
-        <CardValue metric={metric} runs={having} />
+        <CardValue metric={metric} runs={having} lines={lines} />
         <button
           type="button"
           className="button quiet small icon-only card-tool"
@@ -81,12 +82,23 @@ export function MetricCard({ metric, runs, styles, settings }: MetricCardProps) 
   )
 }
 
-/** Of one run its last value, of several the best. */
-function CardValue({ metric, runs }: { metric: string; runs: readonly Run[] }) {
+interface CardValueProps {
+  metric: string
+  runs: readonly Run[]
+  lines: readonly Line[]
+}
+
+/** Of one run its last value between its lowest and highest, of several the best. */
+function CardValue({ metric, runs, lines }: CardValueProps) {
   const values = runs.map((run) => valuesOf(run).metrics.get(metric) ?? Number.NaN)
   const [only] = values
   if (runs.length === 1 && only !== undefined) {
-    return <span className="number">{formatNumber(only)}</span>
+    return (
+      <span className="number">
+        <Range ys={lines[0]?.ys ?? []} />
+        <b>{formatNumber(only)}</b>
+      </span>
+    )
   }
   const best = bestOf(metric, values)
   if (best === undefined) return null
@@ -95,6 +107,17 @@ function CardValue({ metric, runs }: { metric: string; runs: readonly Run[] }) {
     <span className="number" title={`The ${direction} of the last values`}>
       <span className="muted">best </span>
       {formatNumber(best)}
+    </span>
+  )
+}
+
+/** Only of a curve that is here whole: thinned points may miss its extremes. */
+function Range({ ys }: { ys: readonly number[] }) {
+  const finite = ys.filter(Number.isFinite)
+  if (finite.length < 2 || ys.length >= POINTS) return null
+  return (
+    <span className="muted">
+      {formatNumber(Math.min(...finite))} to {formatNumber(Math.max(...finite))}, last{' '}
     </span>
   )
 }

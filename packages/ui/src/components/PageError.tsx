@@ -10,7 +10,7 @@ export function PageError({ error: thrown, reset }: ErrorComponentProps) {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   const router = useRouter()
   const isUnreachable = !(error instanceof ApiError)
-  const { isSuccess, dataUpdatedAt, errorUpdatedAt } = useQuery(heartbeatQuery)
+  const { isSuccess, isError, dataUpdatedAt, errorUpdatedAt } = useQuery(heartbeatQuery)
   const tryAgain = () => {
     void queryClient.resetQueries()
     reset()
@@ -19,13 +19,13 @@ export function PageError({ error: thrown, reset }: ErrorComponentProps) {
   const isBack = isUnreachable && isSuccess && errorUpdatedAt > 0 && dataUpdatedAt > errorUpdatedAt
   useEffect(() => {
     if (isBack) tryAgain()
-    // Once for each recovery, not for each render.
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- Once for each recovery.
   }, [isBack])
   return (
     <Page title={titleOf(error)}>
       <main className="page-message" role="alert">
         <h1>{titleOf(error)}</h1>
-        <p>{error.message}</p>
+        <p>{isUnreachable && isError ? 'The server does not answer.' : error.message}</p>
         <p className="muted">{adviceOf(error)}</p>
         <button type="button" className="button primary" onClick={tryAgain}>
           Try again

@@ -26,7 +26,7 @@ export function LineChart(props: LineChartProps) {
   const plot = useRef<uPlot>(undefined)
   const aligned = useMemo(() => alignLines(lines, { smoothing, isLog }), [lines, smoothing, isLog])
   const isSmoothed = smoothing > 0
-  const look = [xKind, isLog, isSmoothed, group, theme, height, lines.map(styleKey).join('\n')]
+  const look = [xKind, isLog, isSmoothed, group, theme, height, ...lines.map(styleKey)].join('\n')
 
   // uPlot is not React: it is made anew when its look changes, and fed when only its points do.
   useEffect(() => {
@@ -47,7 +47,8 @@ export function LineChart(props: LineChartProps) {
       made.destroy()
       plot.current = undefined
     }
-  }, look)
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- Points alone do not make a new chart.
+  }, [look])
 
   useEffect(() => {
     const made = plot.current

@@ -41,7 +41,7 @@ export function alignLines(
 
 /** Of several points at one x the last one counts. */
 function spread(xs: readonly number[], ys: Column, indexOf: ReadonlyMap<number, number>): Column {
-  const column: Column = new Array(indexOf.size).fill(null)
+  const column = Array.from<number | null>({ length: indexOf.size }).fill(null)
   for (const [i, x] of xs.entries()) column[indexOf.get(x) ?? 0] = ys[i] ?? null
   return column
 }

@@ -35,8 +35,12 @@ export function ComparePage() {
   return (
     <Page
       above={[
-        <Link to="/experiments">Experiments</Link>,
-        ...experiments.map((experimentId) => <ExperimentLink experimentId={experimentId} />),
+        <Link key="all" to="/experiments">
+          Experiments
+        </Link>,
+        ...experiments.map((experimentId) => (
+          <ExperimentLink key={experimentId} experimentId={experimentId} />
+        )),
       ]}
       title={runs.length === 1 ? 'Compare 1 run' : `Compare ${runs.length} runs`}
       actions={

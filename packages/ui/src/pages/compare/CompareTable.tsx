@@ -8,6 +8,7 @@ import { formatDuration } from '../../format.ts'
 import { compareRuns, type DiffKind, type DiffRow } from '../../run-diff.ts'
 import { durationOf, numberIn } from '../../run-values.ts'
 import type { SeriesStyle } from '../../series-colours.ts'
+import { useNow } from '../../ui/use-now.ts'
 import { MetricRow } from './MetricRow.tsx'
 
 interface CompareTableProps {
@@ -48,7 +49,7 @@ type RunHeadProps = Pick<CompareTableProps, 'styles' | 'onBaseline' | 'onRemove'
 
 function RunHead({ run, isBaseline, styles, onBaseline, onRemove }: RunHeadProps) {
   const { info } = run
-  const duration = durationOf(run, Date.now())
+  const duration = durationOf(run, useNow())
   const style = styles.get(info.run_id)
   return (
     <th scope="col">

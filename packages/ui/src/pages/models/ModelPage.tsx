@@ -37,7 +37,11 @@ export function ModelPage() {
   const versions = data?.pages.flatMap((page) => page.model_versions ?? []) ?? []
   return (
     <Page
-      above={[<Link to="/models">Models</Link>]}
+      above={[
+        <Link key="all" to="/models">
+          Models
+        </Link>,
+      ]}
       title={name}
       actions={<ModelActions name={name} />}
     >

@@ -39,8 +39,10 @@ export function VersionPage() {
   return (
     <Page
       above={[
-        <Link to="/models">Models</Link>,
-        <Link to="/models/$name" params={{ name }}>
+        <Link key="all" to="/models">
+          Models
+        </Link>,
+        <Link key="model" to="/models/$name" params={{ name }}>
           {name}
         </Link>,
       ]}

@@ -5,21 +5,12 @@ import { FoldedSection } from '../../components/FoldedSection.tsx'
 import { RunState } from '../../components/RunState.tsx'
 import { client, query } from '../../query.ts'
 import { parentOf } from '../../run-values.ts'
-import { quoteText } from '../../search-text.ts'
-
-const SHOWN = 50
+import { childrenQuery } from './children-query.ts'
 
 /** The run that this one is part of, and those that are part of it. */
 export function RunFamily({ run }: { run: Run }) {
-  const { run_id, experiment_id } = run.info
   const parent = parentOf(run)
-  const { data } = useQuery(
-    query(client.runs.search, {
-      experiment_ids: [experiment_id],
-      filter: `tags.\`mlflow.parentRunId\` = ${quoteText(run_id)}`,
-      max_results: SHOWN,
-    }),
-  )
+  const { data } = useQuery(childrenQuery(run))
   const children = data?.runs ?? []
   return (
     <>

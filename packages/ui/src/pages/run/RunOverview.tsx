@@ -1,14 +1,12 @@
 import type { Run } from '@millrace/api/runs'
-import { ChartGrid } from '../../components/ChartGrid.tsx'
-import { ChartTools } from '../../components/ChartTools.tsx'
 import { KeyValueTable } from '../../components/KeyValueTable.tsx'
 import { Note } from '../../components/Note.tsx'
 import { TagEditor } from '../../components/TagEditor.tsx'
 import { client } from '../../query.ts'
 import { valuesOf } from '../../run-values.ts'
-import { styleSeries } from '../../series-colours.ts'
 import { Datasets } from './Datasets.tsx'
 import { MetricsTable } from './MetricsTable.tsx'
+import { RunCurves } from './RunCurves.tsx'
 import { RunFamily } from './RunFamily.tsx'
 import { RunModels } from './RunModels.tsx'
 import type { RunSearch } from './run-search.ts'
@@ -30,16 +28,7 @@ export function RunOverview({ run, settings, onChange }: RunOverviewProps) {
     <div className="overview">
       <div className="overview-main">
         <Note text={tags.get(NOTE) ?? ''} onSave={(text) => setTag(NOTE, text)} />
-        {run.data.metrics?.length ? (
-          <>
-            <div className="charts-head">
-              <ChartTools settings={settings} onChange={onChange} />
-            </div>
-            <ChartGrid runs={[run]} styles={styleSeries([run_id])} settings={settings} />
-          </>
-        ) : (
-          <p className="empty muted">This run has logged no metrics.</p>
-        )}
+        <RunCurves run={run} settings={settings} onChange={onChange} />
       </div>
       <aside className="overview-side" aria-label="Details">
         <KeyValueTable title="Params" entries={[...params]} />

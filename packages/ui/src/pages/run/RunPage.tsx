@@ -37,8 +37,14 @@ export function RunPage() {
   return (
     <Page
       above={[
-        <Link to="/experiments">Experiments</Link>,
-        <Link to="/experiments/$experimentId" params={{ experimentId: experiment_id }}>
+        <Link key="all" to="/experiments">
+          Experiments
+        </Link>,
+        <Link
+          key="experiment"
+          to="/experiments/$experimentId"
+          params={{ experimentId: experiment_id }}
+        >
           {found?.experiment.name ?? experiment_id}
         </Link>,
       ]}

@@ -1,39 +1,21 @@
 import type { Run } from '@millrace/api/runs'
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import type { CSSProperties } from 'react'
 import { formatNumber } from '../../format.ts'
-import { directionOf } from '../../metric-names.ts'
-import { client, query } from '../../query.ts'
-import { column, mainMetric, varyingColumns } from '../../run-columns.ts'
-import { orderBy } from '../../run-order.ts'
+import { varyingColumns } from '../../run-columns.ts'
 import { valuesOf } from '../../run-values.ts'
-import { type RunsQuestion, searchInput } from './runs-query.ts'
+import { colourOf } from '../../series-colours.ts'
 
 interface LeaderProps {
-  experimentId: string
-  question: RunsQuestion
+  best: Run
+  metric: string
   runs: readonly Run[]
 }
 
 const PARAMS = 6
 
 /** The best run of all that match, by the metric that matters, and what it was run with. */
-export function Leader({ experimentId, question, runs }: LeaderProps) {
-  const metric = mainMetric(runs)
-  const direction = metric === undefined ? undefined : directionOf(metric)
-  const sign = direction === 'higher' ? '-' : ''
-  const { data } = useQuery({
-    ...query(client.runs.search, {
-      ...searchInput(experimentId, question),
-      order_by: orderBy(`${sign}${column('metric', metric ?? '').id}`) ?? [],
-      max_results: 1,
-    }),
-    enabled: direction !== undefined && runs.length > 1,
-    placeholderData: keepPreviousData,
-    refetchInterval: 5000,
-  })
-  const best = data?.runs?.[0]
-  if (best === undefined || metric === undefined) return null
+export function Leader({ best, metric, runs }: LeaderProps) {
   const value = valuesOf(best).metrics.get(metric)
   if (value === undefined) return null
   const differing = varyingColumns(runs)
@@ -47,6 +29,11 @@ export function Leader({ experimentId, question, runs }: LeaderProps) {
           {formatNumber(value)}
         </b>
       </span>
+      <span
+        className="run-dot"
+        data-drawn
+        style={{ '--colour': colourOf(best.info.run_id) } as CSSProperties}
+      />
       <Link
         to="/experiments/$experimentId/runs/$runId"
         params={{ experimentId: best.info.experiment_id, runId: best.info.run_id }}

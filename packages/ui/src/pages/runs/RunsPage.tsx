@@ -20,6 +20,7 @@ import { DRAWN_DEFAULT, type RunsSearch } from './runs-search.ts'
 import { type ChangeSearch, drawnRuns, useColumns, useSame, useSelection } from './runs-state.ts'
 import { SelectionBar } from './SelectionBar.tsx'
 import { SplitHandle } from './SplitHandle.tsx'
+import { useBestRun } from './use-best-run.ts'
 import { useRuns } from './use-runs.ts'
 
 const route = getRouteApi('/experiments/$experimentId')
@@ -34,7 +35,11 @@ export function RunsPage() {
   const { experiment } = useSuspenseQuery(experimentQuery(experimentId)).data
   return (
     <Page
-      above={[<Link to="/experiments">Experiments</Link>]}
+      above={[
+        <Link key="all" to="/experiments">
+          Experiments
+        </Link>,
+      ]}
       title={experiment.name}
       actions={<ExperimentNote experiment={experiment} />}
     >
@@ -58,9 +63,12 @@ function Runs({ experimentId }: { experimentId: string }) {
     ...(view !== undefined && { view }),
   }
   const { runs, list } = useRuns(experimentId, question)
+  const { metric, best } = useBestRun(experimentId, question, runs)
   const shape = useColumns(runs, search.columns)
   const selected = useSelection(search.selected, update)
-  const drawn = useSame(drawnRuns(runs, selected.set, search.drawn ?? DRAWN_DEFAULT))
+  const drawn = useSame(
+    drawnRuns(runs, selected.set, { count: search.drawn ?? DRAWN_DEFAULT, best }),
+  )
   const drawnIds = drawn.map(({ info }) => info.run_id).join()
   const styles = useMemo(() => styleSeries(drawnIds.split(',')), [drawnIds])
   const [share, setShare] = useStoredState('table-share', '56')
@@ -84,8 +92,8 @@ function Runs({ experimentId }: { experimentId: string }) {
         <RunsTools search={search} onChange={change} />
         <ColumnPicker {...shape} onChange={(columns) => change({ columns })} />
       </div>
-      {!isEmpty && view === undefined && (
-        <Leader experimentId={experimentId} question={question} runs={runs} />
+      {best !== undefined && metric !== undefined && (
+        <Leader best={best} metric={metric} runs={runs} />
       )}
       {list.isError && (
         <main className="empty">

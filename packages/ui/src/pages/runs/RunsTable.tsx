@@ -40,6 +40,7 @@ export function RunsTable(props: RunsTableProps) {
     [runs, isNested, collapsed],
   )
   const views = useMemo(() => viewColumns(columns, runs), [columns, runs])
+  // oxlint-disable-next-line react/incompatible-library -- Its result stays in this component.
   const vertical = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,

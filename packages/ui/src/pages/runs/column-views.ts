@@ -21,7 +21,8 @@ const WIDTHS: Record<string, number> = {
   'attributes.source': 150,
   'attributes.run_id': 260,
 }
-const METRIC = 128
+const METRIC = 136
+const SIGN = 14
 const NARROW = 64
 const WIDE = 170
 const CHARACTER = 6.6
@@ -45,7 +46,7 @@ function metricView(column: Column, runs: readonly Run[]): ColumnView {
   return {
     ...column,
     isNumeric: true,
-    width: Math.min(METRIC, widthOf(column.key, 10)),
+    width: Math.min(METRIC, widthOf(column.key, 8) + SIGN),
     format: columnFormat(values.length > 2000 ? values.slice(0, 2000) : values),
     best: finite.length > 1 ? bestOf(column.key, finite) : undefined,
     heat: (value) => (max > min ? Math.min(1, Math.max(0, (value - min) / (max - min))) : 0),

@@ -11,19 +11,20 @@ export type ChangeSearch = (part: { [K in keyof RunsSearch]?: RunsSearch[K] | un
 const SAMPLE = 300
 /** From so many runs on, one more does not change which columns vary. */
 const ENOUGH = 20
+const NO_COLUMNS: Column[] = []
 
 /** The columns to choose from and those on screen, which do not jump about as runs arrive. */
 export function useColumns(runs: readonly Run[], chosen: readonly string[] | undefined) {
   const sample = useMemo(() => runs.slice(0, SAMPLE), [runs])
   const known = useMemo(() => knownColumns(sample), [sample])
-  const keys = known.map(({ id }) => id).join('\n')
-  const varying = useMemo(() => varyingColumns(sample), [keys, Math.min(sample.length, ENOUGH)])
+  const signature = [Math.min(sample.length, ENOUGH), ...known.map(({ id }) => id)].join('\n')
+  const [varying, setVarying] = useState({ signature: '', columns: NO_COLUMNS })
+  if (varying.signature !== signature) {
+    setVarying({ signature, columns: varyingColumns(sample) })
+  }
   const ids = chosen?.join('\n')
-  const picked = useMemo(
-    () => chosen?.map(parseColumn).filter((column): column is Column => column !== undefined),
-    [ids],
-  )
-  return { known, shown: picked ?? varying, isAutomatic: chosen === undefined }
+  const picked = useMemo(() => ids?.split('\n').flatMap((id) => parseColumn(id) ?? []), [ids])
+  return { known, shown: picked ?? varying.columns, isAutomatic: chosen === undefined }
 }
 
 /** The selected runs, which the URL holds. */
@@ -56,17 +57,18 @@ export function useSame<T>(list: readonly T[]): readonly T[] {
   return list
 }
 
-/** The runs that charts draw: the selected ones, or the first that have logged a metric. */
+/** The runs that charts draw: the selected ones, or the best one and the first with metrics. */
 export function drawnRuns(
   runs: readonly Run[],
   selected: ReadonlySet<string>,
-  count: number,
+  { count, best }: { count: number; best: Run | undefined },
 ): Run[] {
   if (selected.size > 0) return runs.filter(({ info }) => selected.has(info.run_id))
-  const drawn: Run[] = []
+  const bestId = best?.info.run_id
+  const drawn = best ? [runs.find(({ info }) => info.run_id === bestId) ?? best] : []
   for (const run of runs) {
-    if (drawn.length === count) break
-    if (run.data.metrics?.length) drawn.push(run)
+    if (drawn.length >= count) break
+    if (run.data.metrics?.length && run.info.run_id !== bestId) drawn.push(run)
   }
   return drawn
 }
