@@ -8,7 +8,6 @@ import { runKillCampaign } from './kill-campaign.ts'
 import { findDifferences } from './ledger-check.ts'
 import { type Ledger, newLedger, startLogging } from './logging-clients.ts'
 import { databasePath, type ServerProcess, startServerProcess } from './server-process.ts'
-import { findBrokenInvariants } from './store-invariants.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const STOP_LIMIT_MS = 2000
