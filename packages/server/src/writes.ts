@@ -45,7 +45,7 @@ export function writes(settings: unknown): Writes {
             db,
             caller: caller as Caller,
             settings: settings as Settings,
-            fold: async (runs) => void (await foldRuns(db, runs)),
+            fold: (runs) => foldRuns(db, runs),
           },
           input,
         )

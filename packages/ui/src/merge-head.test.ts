@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { buildRun } from '../test/build-run.ts'
 import { mergeHead } from './merge-head.ts'
 
-const runsNamed = (names: string) => [...names].map((name) => buildRun(name))
+const runsNamed = (names: string) => Array.from(names, (name) => buildRun(name))
 const page = (names: string, hasMore: boolean) => ({ runs: runsNamed(names), hasMore })
 const namesOf = (runs: readonly Run[]) => runs.map(({ info }) => info.run_id).join('')
 
