@@ -3,7 +3,13 @@ import { measureCommits } from './disk-limit.ts'
 import type { LoadGenerator } from './load.ts'
 import { echo, type Peer } from './peers.ts'
 import { call, seed } from './seeding.ts'
-import { newFolder, type ServerProcess, settle, startServer } from './server-process.ts'
+import {
+  newFolder,
+  removeFolder,
+  type ServerProcess,
+  settle,
+  startServer,
+} from './server-process.ts'
 import { quantile } from './statistics.ts'
 import { type Seeds, type Workload, workloads } from './workloads.ts'
 
@@ -107,7 +113,10 @@ export async function measureCells(options: CellOptions) {
       }
     }
   } finally {
-    for (const { server } of filled.values()) await server.stop()
+    for (const { server } of filled.values()) {
+      await server.stop()
+      removeFolder(server.folder)
+    }
   }
   return { samples, commits, failures }
 }

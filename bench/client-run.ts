@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { ensurePythonEnvironment, pythonOf } from '../tools/setup/python-environments.ts'
 import { echo, type Peer } from './peers.ts'
-import { newFolder, removeFolder, startServer } from './server-process.ts'
+import { withServer } from './server-process.ts'
 
 /** Seconds that a stock Python client needs for the parts of one run. */
 export interface ClientSample {
@@ -14,22 +15,24 @@ export interface ClientSample {
 const CLIENT = 'mlflow-3.17.2'
 const LIMIT_MS = 300_000
 
-/** Runs client_run.py against every server, in turn, `rounds` times. */
-export async function measureClient(peers: Peer[], rounds: number): Promise<ClientSample[]> {
+/** Runs client_run.py against every server, in turn, `rounds` times; tells of those that fail. */
+export async function measureClient(
+  peers: Peer[],
+  rounds: number,
+  say: (text: string) => void,
+): Promise<ClientSample[]> {
   await ensurePythonEnvironment(CLIENT)
   const samples: ClientSample[] = []
   for (const peer of peers) {
     if (peer.name === echo.name) continue
-    const folder = newFolder()
     try {
-      const server = await startServer(peer, folder)
-      for (let round = 1; round <= rounds; round++) {
-        const seconds = runClient(server.port)
-        samples.push({ peer: peer.name, round, seconds })
-      }
-      await server.stop()
-    } finally {
-      removeFolder(folder)
+      await withServer(peer, async ({ port }) => {
+        for (let round = 1; round <= rounds; round++) {
+          samples.push({ peer: peer.name, round, seconds: runClient(port) })
+        }
+      })
+    } catch (error) {
+      say(inspect(error))
     }
   }
   return samples

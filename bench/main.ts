@@ -47,12 +47,12 @@ async function bench(options: BenchOptions): Promise<void> {
     for (const [peer, reason] of Object.entries(failures)) print(`${peer} failed: ${reason}\n`)
   }
   if (has('client')) {
-    const clients = await measureClient(peers, options.rounds)
+    const clients = await measureClient(peers, options.rounds, say)
     results['clients'] = clients
     print(`${clientTable(clients)}\n`)
   }
   if (has('space')) {
-    const space = await measureSpace(peers)
+    const space = await measureSpace(peers, say)
     results['space'] = space
     print(`${spaceTable(space)}\n`)
   }

@@ -75,7 +75,11 @@ function rowsOf(cell: Sample[], connections: number, name: string, points: numbe
       number(median(taken.map(({ p50Ms }) => p50Ms))),
       number(median(taken.map(({ p99Ms }) => p99Ms))),
       number(median(taken.map(({ cpuMs }) => cpuMs))),
-      peer === OURS ? generatorLoad(taken) : `${number(ours / rate)}x`,
+      peer === OURS
+        ? generatorLoad(taken)
+        : rate === 0
+          ? 'none answered'
+          : `${number(ours / rate)}x`,
       goal === undefined ? '' : `${ours / rate >= goal ? 'ok' : 'MISSED'} ${goal}x`,
       problemsOf(taken),
     ]
@@ -136,7 +140,7 @@ export function durabilityLines(peers: { name: string; durability: string }[]): 
 }
 
 function number(value: number): string {
-  if (Number.isNaN(value)) return '-'
+  if (!Number.isFinite(value)) return '-'
   if (value >= 100) return Math.round(value).toLocaleString('en')
   return String(Number(value.toPrecision(value >= 10 ? 3 : 2)))
 }

@@ -99,6 +99,20 @@ export async function startServer(
   return { peer, port, folder, startMs, usage: () => usageOf(pid), output: () => output, stop }
 }
 
+/** Starts a server on a folder of its own, uses it, and leaves nothing behind. */
+export async function withServer(
+  peer: Peer,
+  use: (server: ServerProcess) => Promise<void>,
+): Promise<void> {
+  const folder = newFolder()
+  try {
+    const server = await startServer(peer, folder)
+    await use(server).finally(() => server.stop())
+  } finally {
+    removeFolder(folder)
+  }
+}
+
 /**
  * Waits until a server has stopped working on what is behind it: twice in a row next to no CPU
  * time over half a second, since a busy machine gives a server none now and then. Returns the seconds that took, or undefined when it still works after `limitMs`.

@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { inspect } from 'node:util'
 import { echo, type Peer } from './peers.ts'
 import { call, createExperiment, createRun } from './seeding.ts'
-import { newFolder, removeFolder, settle, startServer } from './server-process.ts'
+import { type ServerProcess, settle, withServer } from './server-process.ts'
 
 const BATCHES = 100
 const KEYS = 100
@@ -16,31 +17,39 @@ export interface SpaceSample {
   bytesPerPoint: number
 }
 
-/** Logs 100,000 points of random doubles over 100 keys into one run, ends it, and reads the growth. */
-export async function measureSpace(peers: Peer[]): Promise<SpaceSample[]> {
+/**
+ * Logs 100,000 points of random doubles over 100 keys into one run, ends it, and reads the growth;
+ * tells of servers that fail.
+ */
+export async function measureSpace(
+  peers: Peer[],
+  say: (text: string) => void,
+): Promise<SpaceSample[]> {
   const samples: SpaceSample[] = []
   for (const peer of peers) {
     if (peer.name === echo.name) continue
-    const folder = newFolder()
     try {
-      const server = await startServer(peer, folder)
-      const run_id = await createRun(server, await createExperiment(server, 'bench-space'), 0)
-      await settle(server)
-      const before = usedBytes(folder)
-      for (let i = 0; i < BATCHES; i++) {
-        await call(server, 'runs/log-batch', { run_id, metrics: batch(i) })
-      }
-      await call(server, 'runs/update', { run_id, status: 'FINISHED', end_time: 1 })
-      await settle(server)
-      const points = BATCHES * KEYS * STEPS
-      const bytesPerPoint = (usedBytes(folder) - before) / points
-      samples.push({ peer: peer.name, points, bytesPerPoint })
-      await server.stop()
-    } finally {
-      removeFolder(folder)
+      await withServer(peer, async (server) => {
+        samples.push({ peer: peer.name, ...(await measurePoints(server)) })
+      })
+    } catch (error) {
+      say(inspect(error))
     }
   }
   return samples
+}
+
+async function measurePoints(server: ServerProcess) {
+  const run_id = await createRun(server, await createExperiment(server, 'bench-space'), 0)
+  await settle(server)
+  const before = usedBytes(server.folder)
+  for (let i = 0; i < BATCHES; i++) {
+    await call(server, 'runs/log-batch', { run_id, metrics: batch(i) })
+  }
+  await call(server, 'runs/update', { run_id, status: 'FINISHED', end_time: 1 })
+  await settle(server)
+  const points = BATCHES * KEYS * STEPS
+  return { points, bytesPerPoint: (usedBytes(server.folder) - before) / points }
 }
 
 function batch(index: number) {
