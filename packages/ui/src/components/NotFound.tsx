@@ -7,7 +7,7 @@ export function NotFound() {
   return (
     <Page title="Page not found">
       <main className="page-message">
-        <h1>Page not found</h1>
+        <h2>No such page</h2>
         <p>
           No page has the address <code>{pathname}</code>.
         </p>

@@ -23,9 +23,11 @@ export function PageError({ error: thrown, reset }: ErrorComponentProps) {
   }, [isBack])
   return (
     <Page title={titleOf(error)}>
-      <main className="page-message" role="alert">
-        <h1>{titleOf(error)}</h1>
-        <p>{isUnreachable && isError ? 'The server does not answer.' : error.message}</p>
+      <main className="page-message">
+        <h2>{titleOf(error)}</h2>
+        <p role="alert">
+          {isUnreachable && isError ? 'The server does not answer.' : error.message}
+        </p>
         <p className="muted">{adviceOf(error)}</p>
         <button type="button" className="button primary" onClick={tryAgain}>
           Try again
