@@ -236,3 +236,20 @@ describe('the history of several runs', () => {
     expect(body.message).toContain(message)
   })
 })
+
+test('a search shows and finds what was logged a moment ago, whether or not it asks for metrics', async () => {
+  const { experiment_id } = await server.client.experiments.create({ name: 'fresh' })
+  const { run } = await server.client.runs.create({ experiment_id })
+  const { run_id } = run.info
+  const search = async (filter?: string) => {
+    const found = await server.client.runs.search({ experiment_ids: [experiment_id], filter })
+    return found.runs?.map(({ data }) => data.metrics?.[0]?.value)
+  }
+
+  await logSteps(run_id, 0, 3)
+  const plain = await search()
+  await logSteps(run_id, 3, 6)
+  const filtered = await search('metrics.m > 0.4')
+
+  expect([plain, filtered]).toEqual([[0.2], [0.5]])
+})

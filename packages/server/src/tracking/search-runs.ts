@@ -26,17 +26,26 @@ export async function searchRuns(
     )
   }
   const experiments = (input.experiment_ids ?? []).map(parseExperimentId)
-  await fold(await listUnfolded(db, experiments))
+  const comparisons = parseFilter(input.filter, runGrammar)
+  const orderBy = parseRunOrderBy(input.order_by)
+  // Which runs are on the page depends on metrics only where the question names one; else the few
+  // runs of the page are folded rather than all of an experiment.
+  const asksMetrics = [...comparisons, ...orderBy].some(({ kind }) => kind === 'metric')
+  if (asksMetrics) await fold(await listUnfolded(db, 'experiment', experiments))
 
   const { runs, nextPageToken } = await queryRuns(db, {
     experiments,
     visibility: visibleExperiments(caller),
-    comparisons: parseFilter(input.filter, runGrammar),
-    orderBy: parseRunOrderBy(input.order_by),
+    comparisons,
+    orderBy,
     viewType: input.run_view_type ?? 'ACTIVE_ONLY',
     maxResults,
     pageToken: input.page_token,
   })
+  if (!asksMetrics) {
+    const ids = runs.map(({ id }) => id)
+    await fold(await listUnfolded(db, 'run', ids))
+  }
   const texts: string[] = []
   for (const run of runs) texts.push(await readRunJson(db, run))
   const token =
@@ -45,15 +54,19 @@ export async function searchRuns(
   return new JsonText(`{${[list, token].filter(Boolean).join(',')}}`)
 }
 
-/** Runs of some experiments whose latest metrics are not summarised yet. */
-async function listUnfolded(db: Db, experiments: number[]): Promise<number[]> {
+/** Those among some runs, or all of some experiments, whose latest metrics are not summarised yet. */
+async function listUnfolded(
+  db: Db,
+  column: 'experiment' | 'run',
+  ids: readonly number[],
+): Promise<number[]> {
   const runs: number[] = []
-  for (let from = 0; from < experiments.length; from += IDS_PER_QUERY) {
+  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
     const rows = await db
       .selectFrom('metric_tail')
       .select('run')
       .distinct()
-      .where('experiment', 'in', experiments.slice(from, from + IDS_PER_QUERY))
+      .where(column, 'in', ids.slice(from, from + IDS_PER_QUERY))
       .where('folded', '=', 0)
       .execute()
     runs.push(...rows.map(({ run }) => run))
