@@ -13,6 +13,7 @@ that they are what that release takes and gives. Needs nothing besides; runs on 
 """
 
 import ctypes
+import gc
 import io
 import json
 import os
@@ -177,6 +178,9 @@ def main():
         traceback.print_exc()
         channel.send({"failed": describe(error)})
         sys.exit(1)
+    # What has been loaded stays: looking for garbage among a million objects slows every request.
+    gc.collect()
+    getattr(gc, "freeze", lambda: None)()
     channel.send({"ready": True, "mlflow": VERSION, "python": platform.python_version()})
     closed = threading.Event()
     # One more than can be busy, so that somebody always reads.

@@ -18,11 +18,15 @@ export interface ScoringProcess extends AsyncDisposable {
 const START_LIMIT_MS = 240_000
 
 /** Serves a model with the stock server of the MLflow that the Python has, and waits for it. */
-export async function startStock(python: string, directory: string): Promise<ScoringProcess> {
+export async function startStock(
+  python: string,
+  directory: string,
+  flags: string[] = [],
+): Promise<ScoringProcess> {
   const port = await freePort()
   // 1.30 has no `python -m mlflow`.
   const mlflow = join(dirname(python), 'mlflow')
-  const args = ['models', 'serve', '-m', directory, '-p', String(port)]
+  const args = ['models', 'serve', '-m', directory, '-p', String(port), ...flags]
   return start(mlflow, [...args, '--env-manager', 'local'], `http://127.0.0.1:${port}`, python)
 }
 
