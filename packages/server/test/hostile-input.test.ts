@@ -193,6 +193,14 @@ test.each(SEARCHES)('a filter of %s is answered in time', async (_what, filter) 
   expect(answer.ms).toBeLessThan(SLOW_MS)
 })
 
+test.fails('a metric of a hundred quadrillions can be read back', async () => {
+  const run_id = await createRun()
+  await server.client.runs.logMetric({ run_id, key: 'flops', value: 1e17, timestamp: 1 })
+
+  const { metrics } = (await server.client.runs.get({ run_id })).run.data
+  expect(metrics).toMatchObject([{ value: 1e17 }])
+})
+
 const INHERITED = ['toString', 'constructor', '__proto__', 'hasOwnProperty']
 
 test.fails.each(INHERITED)('the metric value %j is no number', async (value) => {
