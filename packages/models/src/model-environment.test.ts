@@ -81,6 +81,13 @@ describe('refused is', () => {
   test.each([
     ['another command', { 'python_env.yaml': 'dependencies: ["x; touch CANARY"]' }],
     ['an index', { 'python_env.yaml': 'dependencies: ["--index-url http://evil.example"]' }],
+    [
+      'an option after a file',
+      {
+        'python_env.yaml': 'dependencies: ["-r requirements.txt --index-url http://evil.example"]',
+        'requirements.txt': '',
+      },
+    ],
     ['a file elsewhere', { 'python_env.yaml': 'dependencies: ["-r ../requirements.txt"]' }],
     ['an option in a file', { 'conda.yaml': CONDA, 'requirements.txt': '-e .' }],
     ['an option of conda', { 'conda.yaml': 'dependencies: [{pip: ["-e ."]}]' }],

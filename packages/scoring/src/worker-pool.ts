@@ -316,8 +316,7 @@ export class WorkerPool implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return
         this.#failures += 1
-        const text = error instanceof Error ? error.message : String(error)
-        this.#options.log(`A worker could not load the model: ${text.split('\n')[0]}`)
+        this.#options.log(error instanceof Error ? error.message : String(error))
       }
     }
   }

@@ -52,7 +52,7 @@ export interface RunningWorker {
 /**
  * Starts a worker and waits until its model is loaded.
  *
- * @throws Error with why it could not be loaded, and what the process wrote last
+ * @throws Error with why it could not be loaded; its cause is what the process wrote last
  */
 export async function startWorker(
   settings: WorkerSettings,
@@ -111,7 +111,7 @@ export async function startWorker(
   if (failure !== undefined) {
     killGroup(child)
     signal?.throwIfAborted()
-    throw new Error(`${failure}${lines.length ? `\n${lines.join('\n')}` : ''}`)
+    throw new Error(`The model could not be loaded: ${failure}`, { cause: lines.join('\n') })
   }
   isLoaded = true
   const { header } = first as Frame
@@ -144,7 +144,7 @@ function spawnWorker({ python, modelDirectory, threads, environment }: WorkerSet
 }
 
 function whyNotLoaded(first: Frame | string): string | undefined {
-  if (typeof first === 'string') return `the process ${first} before the model was loaded`
+  if (typeof first === 'string') return `its process ${first}`
   return 'ready' in first.header ? undefined : String(first.header['failed'])
 }
 

@@ -86,7 +86,8 @@ if mlflow.__version__.startswith("3."):
             elif words[0] == "die":
                 os.kill(os.getpid(), 9)
             elif words[0] == "leave":
-                return subprocess.Popen(["sleep", "600"]).pid
+                started = subprocess.Popen(["sleep", "600"])
+                return {"pid": os.getpid(), "started": started.pid}
             elif words[0] == "object":
                 return object()
             elif words[0] == "large":
