@@ -33,6 +33,9 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   }
   const status = clientErrorStatus(error)
   if (status !== undefined && error instanceof Error) {
+    // What is left of the body is read and dropped: a client that is still sending would otherwise
+    // never come to the answer.
+    request.raw.resume()
     return sendErrorBody(reply, status, 'BAD_REQUEST', error.message)
   }
   if (request.raw.destroyed && !request.raw.complete) {

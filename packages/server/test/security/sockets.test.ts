@@ -219,7 +219,7 @@ describe('a body', () => {
     const chunk = `100000\r\n${' '.repeat(0x100000)}\r\n`
     for (let i = 0; i < 40 && !socket.destroyed; i++) {
       const drained = new Promise((resolve) => void socket.once('drain', resolve))
-      if (!socket.write(chunk)) await Promise.race([drained, ended])
+      if (!socket.write(chunk)) await Promise.race([drained, ended, answered])
     }
     expect(statuses((await answered).toString())).toEqual([413])
     socket.destroy()
