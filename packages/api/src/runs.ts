@@ -18,10 +18,18 @@ export const RUN_STATUSES = ['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILL
 export const RunStatus = lenientEnum(RUN_STATUSES, 1)
 export type RunStatus = (typeof RUN_STATUSES)[number]
 
+/** The value of a metric on its way out: whole ones beyond 2^53 are doubles like all others. */
+const MetricValueOut = z
+  .custom<number | bigint | 'NaN'>(
+    (value) => typeof value === 'number' || typeof value === 'bigint' || value === 'NaN',
+  )
+  .transform((value): number | 'NaN' => (typeof value === 'bigint' ? Number(value) : value))
+  .meta({ anyOf: [{ type: 'number' }, { type: 'string', const: 'NaN' }] })
+
 /** A metric on its way out; NaN is the text "NaN". */
 export const MetricOut = z.object({
   key: z.string(),
-  value: z.union([z.number(), z.literal('NaN')]),
+  value: MetricValueOut,
   timestamp: Int64,
   step: Int64,
   run_id: z.string().optional(),

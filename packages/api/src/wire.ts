@@ -57,7 +57,7 @@ export function parseDouble(value: unknown): number | undefined {
   if (typeof value === 'number') return value
   if (typeof value === 'bigint') return Number(value)
   if (typeof value !== 'string') return undefined
-  if (value in NAMED_DOUBLES) return NAMED_DOUBLES[value]
+  if (Object.hasOwn(NAMED_DOUBLES, value)) return NAMED_DOUBLES[value]
   return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value) ? Number(value) : undefined
 }
 

@@ -47,7 +47,7 @@ function createCall(endpoint: Endpoint, options: ClientOptions): Call {
     const response = await send(hasBody ? url : url + queryString(rest), {
       method,
       headers: { ...(hasBody && { 'content-type': 'application/json' }), ...options.headers },
-      ...(hasBody && { body: JSON.stringify(rest, bigintAsText) }),
+      ...(hasBody && { body: JSON.stringify(rest, wireValue) }),
       ...(signal && { signal }),
     })
     const text = await response.text()
@@ -82,8 +82,10 @@ function queryString(input: Record<string, unknown>): string {
   return text === '' ? '' : `?${text}`
 }
 
-function bigintAsText(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value
+/** What JSON cannot say travels as text: integers beyond 2^53, NaN and the infinities. */
+function wireValue(_key: string, value: unknown): unknown {
+  const isText = typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))
+  return isText ? String(value) : value
 }
 
 /** Integers beyond 2^53 keep every digit, as bigint, where the runtime can tell them. */

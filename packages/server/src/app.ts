@@ -34,6 +34,24 @@ export async function createApp(config: ServerConfig): Promise<App> {
     pendingMax,
     prepare: (db) => ensureDefaultExperiment(db, settings),
   })
+  try {
+    const http = await mountAll(config, database)
+    return {
+      http,
+      database,
+      async close() {
+        await http.close()
+        await database.close()
+      },
+    }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+async function mountAll(config: ServerConfig, database: Database): Promise<FastifyInstance> {
+  const { settings } = config
   const parts: ServerParts = {
     database,
     settings,
@@ -61,12 +79,5 @@ export async function createApp(config: ServerConfig): Promise<App> {
   })
   await mountService(http, parts, config)
 
-  return {
-    http,
-    database,
-    async close() {
-      await http.close()
-      await database.close()
-    },
-  }
+  return http
 }

@@ -193,7 +193,7 @@ test.each(SEARCHES)('a filter of %s is answered in time', async (_what, filter) 
   expect(answer.ms).toBeLessThan(SLOW_MS)
 })
 
-test.fails('a metric of a hundred quadrillions can be read back', async () => {
+test('a metric of a hundred quadrillions can be read back', async () => {
   const run_id = await createRun()
   await server.client.runs.logMetric({ run_id, key: 'flops', value: 1e17, timestamp: 1 })
 
@@ -203,7 +203,7 @@ test.fails('a metric of a hundred quadrillions can be read back', async () => {
 
 const INHERITED = ['toString', 'constructor', '__proto__', 'hasOwnProperty']
 
-test.fails.each(INHERITED)('the metric value %j is no number', async (value) => {
+test.each(INHERITED)('the metric value %j is no number', async (value) => {
   const metric = { key: 'm', value, timestamp: 1 }
   const one = await send('POST', 'runs/log-metric', JSON.stringify({ run_id, ...metric }))
   const batch = await send('POST', 'runs/log-batch', JSON.stringify({ run_id, metrics: [metric] }))

@@ -22,14 +22,18 @@ export async function maintainOnce(db: Db): Promise<number> {
   const touched = touchedRuns(db)
   const [run] = touched
   if (run === undefined) return 0
-  touched.delete(run)
 
   await foldRuns(db, [run])
   const row = await findRunById(db, run)
-  if (row === undefined) return touched.size
-  await sealWhenDue(db, run, hasEnded(row))
-  if (await mergeWhenDue(db, run)) touched.add(run)
-  else if (hasEnded(row)) await documentRun(db, row)
+  let isMergeDue = false
+  if (row !== undefined) {
+    await sealWhenDue(db, run, hasEnded(row))
+    isMergeDue = await mergeWhenDue(db, run)
+    if (!isMergeDue && hasEnded(row)) await documentRun(db, row)
+  }
+  // Only now: a step that failed, on a full disk for one, is tried again.
+  touched.delete(run)
+  if (isMergeDue) touched.add(run)
   return touched.size
 }
 
