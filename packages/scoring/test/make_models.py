@@ -78,6 +78,7 @@ if mlflow.__version__.startswith("3."):
                 print("asleep", flush=True)
                 time.sleep(float(words[1]))
             elif words[0] == "freeze":
+                print("frozen", flush=True)
                 # Holds the interpreter: no other thread runs.
                 ctypes.PyDLL(None).usleep(int(float(words[1]) * 1e6))
             elif words[0] == "print":

@@ -238,6 +238,7 @@ describe('the end', () => {
     await using millrace = await startMillrace(models.python, models.directory('actor'))
     const { pid } = (await predictions(await act('nothing', millrace.url))) as { pid: number }
     act('freeze 600', millrace.url).catch(() => {})
+    await expect.poll(() => millrace.output(), { interval: 20 }).toContain('frozen')
     millrace.child.kill('SIGKILL')
 
     await expect.poll(() => isRunning(pid), { timeout: 10_000 }).toBe(false)
