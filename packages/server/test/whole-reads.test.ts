@@ -2,7 +2,7 @@ import { createClient } from '@millrace/client/client'
 import { expect, test } from 'vitest'
 import { startServer } from './start-server.ts'
 
-const READS = 200
+const READS = 1000
 
 /**
  * An open defect: `runs/get` has metrics folded and then reads metrics, params and tags one after the
