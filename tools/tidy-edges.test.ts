@@ -20,11 +20,21 @@ const EDGES: Record<string, string[]> = {
   models: ['api', 'artifacts', 'client'],
   server: ['api', 'artifacts'],
   ui: ['api', 'client'],
-  projects: ['client'],
+  projects: ['api', 'artifacts', 'client', 'models', 'scoring'],
   scoring: ['api', 'models'],
-  sagemaker: ['client', 'models'],
-  'sagemaker-local': [],
-  cli: ['api', 'client', 'models', 'projects', 'sagemaker', 'sagemaker-local', 'scoring', 'server'],
+  sagemaker: ['api', 'client', 'models', 'projects'],
+  'sagemaker-local': ['api', 'models', 'scoring'],
+  cli: [
+    'api',
+    'artifacts',
+    'client',
+    'models',
+    'projects',
+    'sagemaker',
+    'sagemaker-local',
+    'scoring',
+    'server',
+  ],
 }
 
 /** What only the tests of a package may import besides. */
