@@ -17,7 +17,10 @@ export const parts: Record<string, Step[]> = {
     programStep('format', 'biome', ['check', '--colors=off', '.']),
     vitestStep('tidy', ['tools/tidy']),
   ],
-  unit: [vitestStep('unit', ['--exclude=tests/**', '--exclude=tools/tidy*'])],
+  unit: [
+    setUpStep('moto', () => setUpPython('moto')),
+    vitestStep('unit', ['--exclude=tests/**', '--exclude=tools/tidy*']),
+  ],
   compat: [
     ...pythonEnvironmentNames
       .filter((name) => name.startsWith('mlflow-'))
