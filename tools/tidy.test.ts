@@ -116,8 +116,9 @@ describe('boundaries', () => {
       pattern,
     )
 
-  test('the HTTP framework is visible in one folder of the server, and in the scoring server', () => {
-    const allowed = /^packages\/(server\/src\/(http\/|app\.ts)|scoring\/src\/scoring-app\.ts)/
+  test('the HTTP framework is visible in one folder of the server, and where protocols are mounted', () => {
+    const allowed =
+      /^packages\/(server\/src\/(http\/|app\.ts)|scoring\/src\/scoring-app\.ts|sagemaker-local\/src\/(http|s3|registry)\/)/
     expect(only(/from '(fastify|@fastify\/[^']+)'/, allowed)).toEqual([])
   })
 

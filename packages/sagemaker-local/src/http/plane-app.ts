@@ -1,0 +1,30 @@
+import { randomUUID } from 'node:crypto'
+import fastify, { type FastifyInstance } from 'fastify'
+import { operations, restOperations } from '../operations/operations.ts'
+import { type CallerOptions, createCaller } from './caller.ts'
+import { mountJson } from './mount-json.ts'
+import { mountQuery } from './mount-query.ts'
+import { mountRest } from './mount-rest.ts'
+import { innerUrl } from './protocol.ts'
+
+/** Every protocol of the control plane on one port. */
+export function createPlaneApp(options: CallerOptions): FastifyInstance {
+  const app = fastify({
+    logger: { level: 'error', stream: process.stderr },
+    genReqId: () => randomUUID(),
+    // S3's keys are as long as a kilobyte and may hold anything, escaped.
+    routerOptions: { maxParamLength: 4096 },
+    rewriteUrl: innerUrl,
+    requestTimeout: 0,
+    forceCloseConnections: true,
+  })
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('x-amzn-requestid', request.id)
+  })
+  const caller = createCaller(options)
+  app.register(async (scope) => mountJson(scope, operations, caller))
+  app.register(async (scope) => mountQuery(scope, operations, caller))
+  app.register(async (scope) => mountRest(scope, restOperations, caller))
+  app.get('/.millrace/health', async () => ({ status: 'ok' }))
+  return app
+}

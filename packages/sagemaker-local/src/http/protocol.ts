@@ -1,0 +1,41 @@
+import type { IncomingMessage } from 'node:http'
+import { credentialScope } from './credential-scope.ts'
+
+/** The protocols that share the port. */
+export type Protocol = 'json' | 'query' | 'rest' | 'registry' | 'plane' | 's3'
+
+/**
+ * Where the routes of the protocols lie inside. No client asks for such a path: a bucket's name
+ * begins with a letter or a digit.
+ */
+export const INNER_PATH = { json: '/.aws/json', query: '/.aws/query', rest: '/.aws/rest' } as const
+
+/**
+ * Which protocol a request speaks: the header of AWS JSON, then the service it was signed for, then
+ * the form of its path. What nothing claims is S3, whose paths can be anything.
+ */
+export function protocolOf(request: Pick<IncomingMessage, 'method' | 'headers' | 'url'>): Protocol {
+  const { headers, method } = request
+  const url = request.url ?? '/'
+  if (headers['x-amz-target'] !== undefined) return 'json'
+  const scope = credentialScope(headers.authorization, url)
+  if (scope?.service === 's3') return 's3'
+  if (scope && /^(sagemaker|sagemaker-metrics)$/.test(scope.service)) return 'rest'
+  const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false
+  if (method === 'POST' && isForm && /^\/(\?|$)/.test(url)) return 'query'
+  if (/^\/v2(\/|\?|$)/.test(url)) return 'registry'
+  if (url.startsWith('/.millrace/')) return 'plane'
+  if (method === 'POST' && /^\/endpoints\/[^/]+\/(invocations|async-invocations)/.test(url)) {
+    return 'rest'
+  }
+  return 's3'
+}
+
+/** The address by which the router finds the protocol of a request. */
+export function innerUrl(request: Pick<IncomingMessage, 'method' | 'headers' | 'url'>): string {
+  const url = request.url ?? '/'
+  const protocol = protocolOf(request)
+  if (protocol === 'json' || protocol === 'query') return INNER_PATH[protocol]
+  if (protocol === 'rest') return `${INNER_PATH.rest}${url}`
+  return url
+}

@@ -1,0 +1,4 @@
+import type { JobKind } from './job-kind.ts'
+
+/** Every kind of work that the runner knows; a new one is one more line. */
+export const jobKinds: JobKind[] = []

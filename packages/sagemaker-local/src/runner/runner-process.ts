@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { PlaneSettings } from '../plane-settings.ts'
+
+const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url))
+const RESTART_MS = 200
+const RESTART_MS_MAX = 10_000
+// A runner that lived this long did not die of its start.
+const SETTLED_MS = 30_000
+
+/** The runner as this process keeps it alive. */
+export interface RunnerProcess extends AsyncDisposable {
+  /** Of the runner that lives now. */
+  pid(): number | undefined
+}
+
+/**
+ * Starts the runner in a process group of its own and starts it again whenever it dies. It outlives
+ * this process if that dies; disposing ends it, and leaves the processes of jobs to the next runner.
+ */
+export function startRunner(settings: PlaneSettings): RunnerProcess {
+  const settingsFile = join(settings.directory, 'runner.json')
+  writeFileSync(settingsFile, JSON.stringify(settings), { mode: 0o600 })
+  let child: ChildProcess | undefined
+  let isEnding = false
+  const ended = (async () => {
+    for (let pauseMs = RESTART_MS; !isEnding; ) {
+      const startedMs = performance.now()
+      child = spawnRunner(settings, settingsFile)
+      await new Promise<void>((resolve) => {
+        child?.once('exit', () => resolve())
+        child?.once('error', () => resolve())
+      })
+      if (isEnding) return
+      if (performance.now() - startedMs > SETTLED_MS) pauseMs = RESTART_MS
+      await wait(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, RESTART_MS_MAX)
+    }
+  })()
+  return {
+    pid: () => child?.pid,
+    async [Symbol.asyncDispose]() {
+      isEnding = true
+      child?.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+function spawnRunner(settings: PlaneSettings, settingsFile: string): ChildProcess {
+  const log = openSync(join(settings.directory, 'runner.log'), 'a', 0o600)
+  try {
+    return spawn(process.execPath, [MAIN, settingsFile], {
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+      env: { ...settings.environment, NODE_NO_WARNINGS: '1' },
+    })
+  } finally {
+    closeSync(log)
+  }
+}

@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { lockFile } from '@millrace/scoring/environment-lock'
+import type { PlaneSettings } from '../plane-settings.ts'
+import { type ObjectStore, openObjectStore } from '../s3/object-store.ts'
+import { openState, type State } from '../state/open-state.ts'
+import { findSetting, setSetting } from '../state/setting-store.ts'
+import { claimTask, deleteTask, listTasks, type Task } from '../state/task-store.ts'
+import type { JobContext, JobKind } from './job-kind.ts'
+
+/** How often it is looked whether another process has changed the state; a look costs some 10 us. */
+const LOOK_MS = 20
+const RUNNER = 'runner'
+
+export interface RunnerOptions {
+  settings: PlaneSettings
+  kinds: JobKind[]
+  /** Ends the runner; its jobs' processes go on. */
+  signal: AbortSignal
+  /** Aborted when nobody needs a runner that has nothing to do. */
+  orphaned: AbortSignal
+  log: (line: string) => void
+}
+
+/**
+ * Carries on every job of a data directory until it is told to end. There is one runner at a time:
+ * it holds a lock that the system frees when it dies, and then the next one adopts what it left.
+ * A newer runner makes an older one step aside.
+ */
+export async function runJobs(options: RunnerOptions): Promise<void> {
+  const { settings, signal, log } = options
+  const { directory } = settings
+  const state = openState(directory)
+  const id = randomUUID()
+  setSetting(state, RUNNER, id)
+  using _lock = await lockFile(join(directory, 'runner.lock'), () =>
+    log('Another runner has the jobs; waiting for it to step aside.'),
+  )
+  using objects = openObjectStore(join(directory, 's3'))
+  const end = new AbortController()
+  signal.addEventListener('abort', () => end.abort(), { once: true })
+  if (signal.aborted) end.abort()
+  const runner = new Runner({ ...options, signal: end.signal }, state, objects)
+  try {
+    for (const task of listTasks(state, 'claimed')) runner.start(task)
+    while (!end.signal.aborted) {
+      runner.startQueued()
+      if (options.orphaned.aborted && runner.isIdle) break
+      await runner.changed()
+      if (findSetting(state, RUNNER) !== id) end.abort()
+    }
+    end.abort()
+    await runner.finished()
+  } finally {
+    end.abort()
+    state.close()
+  }
+}
+
+class Runner {
+  readonly #options: RunnerOptions
+  readonly #state: State
+  readonly #objects: ObjectStore
+  readonly #running = new Map<number, { task: Task; end: Promise<void> }>()
+  readonly #waiting = new Set<number>()
+  #change = Promise.withResolvers<void>()
+
+  constructor(options: RunnerOptions, state: State, objects: ObjectStore) {
+    this.#options = options
+    this.#state = state
+    this.#objects = objects
+    let version = state.version()
+    const look = setInterval(() => {
+      const found = state.version()
+      if (found === version && !options.orphaned.aborted) return
+      version = found
+      this.#announce()
+    }, LOOK_MS)
+    options.signal.addEventListener('abort', () => {
+      clearInterval(look)
+      this.#announce()
+    })
+  }
+
+  get isIdle(): boolean {
+    return this.#running.size === 0 && listTasks(this.#state, 'queued').length === 0
+  }
+
+  changed(): Promise<void> {
+    return this.#options.signal.aborted ? Promise.resolve() : this.#change.promise
+  }
+
+  async finished(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ end }) => end))
+  }
+
+  /** Starts, in their order, the tasks for which there is a place. */
+  startQueued(): void {
+    for (const task of listTasks(this.#state, 'queued')) {
+      const kind = this.#kindOf(task)
+      if (kind?.cancel?.(this.#state, task.name)) {
+        deleteTask(this.#state, task.id)
+      } else if (task.places > 0 && this.#placesTaken() >= this.#options.settings.places) {
+        if (!this.#waiting.has(task.id)) kind?.wait?.(this.#state, task.name)
+        this.#waiting.add(task.id)
+      } else if (claimTask(this.#state, task.id)) {
+        this.#waiting.delete(task.id)
+        this.start(task)
+      }
+    }
+  }
+
+  start(task: Task): void {
+    const end = this.#carryOn(task).finally(() => {
+      this.#running.delete(task.id)
+      this.#announce()
+    })
+    this.#running.set(task.id, { task, end })
+  }
+
+  async #carryOn(task: Task): Promise<void> {
+    const { settings, signal, log } = this.#options
+    const directory = join(settings.directory, 'jobs', task.kind, task.name)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const job: JobContext = {
+      name: task.name,
+      settings,
+      state: this.#state,
+      objects: this.#objects,
+      directory,
+      number: task.id,
+      signal,
+      changed: () => this.changed(),
+    }
+    const kind = this.#kindOf(task)
+    try {
+      if (!kind) throw new Error(`There is no kind of job called ${task.kind}`)
+      await kind.run(job)
+    } catch (error) {
+      if (signal.aborted) return
+      log(`${task.kind} ${task.name}: ${error instanceof Error ? error.stack : String(error)}`)
+      kind?.fail(job, error)
+    }
+    if (!signal.aborted) deleteTask(this.#state, task.id)
+  }
+
+  #kindOf({ kind }: Task): JobKind | undefined {
+    return this.#options.kinds.find((known) => known.kind === kind)
+  }
+
+  #placesTaken(): number {
+    let taken = 0
+    for (const { task } of this.#running.values()) taken += task.places
+    return taken
+  }
+
+  #announce(): void {
+    const { resolve } = this.#change
+    this.#change = Promise.withResolvers()
+    resolve()
+  }
+}
