@@ -3,7 +3,9 @@ import {
   type CompiledQuery,
   type Expression,
   type Insertable,
-  Kysely,
+  type Kysely,
+  MysqlAdapter,
+  PostgresAdapter,
   type SqlBool,
   sql,
 } from 'kysely'
@@ -12,47 +14,85 @@ import type { Schema } from './schema.ts'
 /** A database or a transaction on one: store functions take it first and need not know which. */
 export type Db = Kysely<Schema>
 
-/** Inserts rows, leaving those whose key already exists as they are. */
-export function insertMissing<T extends keyof Schema>(
-  db: Db,
-  table: T,
-  rows: Insertable<Schema[T]>[],
-) {
-  return db
-    .insertInto(table)
-    .values(rows)
-    .onConflict((conflict) => conflict.doNothing())
+/** What a database speaks; MariaDB speaks `mysql`. */
+export type DatabaseKind = 'sqlite' | 'postgresql' | 'mysql'
+
+/** What the database behind a `Db` speaks. */
+export function kindOf(db: Pick<Db, 'getExecutor'>): DatabaseKind {
+  const { adapter } = db.getExecutor()
+  if (adapter instanceof PostgresAdapter) return 'postgresql'
+  return adapter instanceof MysqlAdapter ? 'mysql' : 'sqlite'
 }
 
-/** `LIKE` that tells upper from lower case; `%` and `_` are wildcards, nothing escapes them. */
+/** Most values that one statement lists: SQLite takes 32,766 parameters, the others 65,535. */
+export const VALUES_PER_QUERY = 10_000
+
+/** A list in pieces that one statement takes each. */
+export function inPieces<Item>(items: readonly Item[]): Item[][] {
+  const pieces: Item[][] = []
+  for (let from = 0; from < items.length; from += VALUES_PER_QUERY) {
+    pieces.push(items.slice(from, from + VALUES_PER_QUERY))
+  }
+  return pieces
+}
+
+/**
+ * `LIKE` that tells upper from lower case; `%` and `_` are wildcards, nothing escapes them. Two of
+ * the databases take `\` for an escape unless another is named.
+ */
 export function like(text: Expression<unknown>, pattern: string): Expression<SqlBool> {
-  return sql<SqlBool>`${text} like ${pattern}`
+  return sql<SqlBool>`${text} like ${unescaped(pattern)} escape '!'`
 }
 
 /** `LIKE` that takes upper and lower case for the same. */
 export function likeIgnoringCase(text: Expression<unknown>, pattern: string): Expression<SqlBool> {
-  return sql<SqlBool>`lower(${text}) like lower(${pattern})`
+  return sql<SqlBool>`lower(${text}) like lower(${unescaped(pattern)}) escape '!'`
 }
 
-/** Whether there is a table of that name. */
-export async function hasTable(db: Db, name: string): Promise<boolean> {
-  const { rows } = await sql`
-    select 1 from sqlite_master where type = 'table' and name = ${name}`.execute(db)
-  return rows.length > 0
+function unescaped(pattern: string): string {
+  return pattern.replaceAll('!', '!!')
 }
+
+/** Names of the tables in the database, or in the schema that a connection of PostgreSQL uses. */
+export async function tableNames(db: Db): Promise<Set<string>> {
+  const query = {
+    sqlite: sql<{ name: string }>`
+      select name from sqlite_master where type = 'table' and name not like 'sqlite_%'`,
+    postgresql: sql<{ name: string }>`
+      select table_name as name from information_schema.tables
+      where table_schema = current_schema()`,
+    mysql: sql<{ name: string }>`
+      select table_name as name from information_schema.tables where table_schema = database()`,
+  }
+  const { rows } = await query[kindOf(db)].execute(db)
+  return new Set(rows.map(({ name }) => name))
+}
+
+const UNIQUE_VIOLATIONS = new Set<unknown>([2067, 1555, '23505', 'ER_DUP_ENTRY'])
 
 /** Whether an insert failed because a row with that unique key exists. */
 export function isUniqueViolation(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'errcode' in error &&
-    (error.errcode === 2067 || error.errcode === 1555)
-  )
+  if (!(error instanceof Error)) return false
+  const { errcode, code } = error as { errcode?: unknown; code?: unknown }
+  return UNIQUE_VIOLATIONS.has(errcode) || UNIQUE_VIOLATIONS.has(code)
+}
+
+/**
+ * Keeps other transactions from changing a row until this one ends. On SQLite there is only one
+ * writer, so there is nothing to do.
+ */
+export async function lockRow(
+  db: Db,
+  table: 'run' | 'experiment' | 'registered_model' | 'logged_model',
+  id: number,
+): Promise<void> {
+  if (kindOf(db) === 'sqlite') return
+  await db.selectFrom(table).select('id').where('id', '=', id).forUpdate().execute()
 }
 
 class Slot {
-  readonly name: string
-  constructor(name: string) {
+  readonly name: string | number
+  constructor(name: string | number) {
     this.name = name
   }
 }
@@ -67,19 +107,121 @@ export function compileOnce<Params extends Record<string, unknown>, Row>(
     param: <Name extends keyof Params & string>(name: Name) => Expression<Params[Name]>,
   ) => Compilable<Row>,
 ): (db: Db, params: Params) => Promise<Row[]> {
-  const compiledByAdapter = new WeakMap<object, CompiledQuery<Row>>()
+  const compiled = perAdapter((db) =>
+    build(db, (name) => sql.val(new Slot(name)) as Expression<never>).compile(),
+  )
   return async (db, params) => {
-    const { adapter } = db.getExecutor()
-    let compiled = compiledByAdapter.get(adapter)
-    if (compiled === undefined) {
-      const statement = build(db, (name) => sql.val(new Slot(name)) as Expression<never>)
-      compiled = statement.compile() as CompiledQuery<Row>
-      compiledByAdapter.set(adapter, compiled)
-    }
-    const parameters = compiled.parameters.map((value) =>
+    const statement = compiled(db)
+    const parameters = statement.parameters.map((value) =>
       value instanceof Slot ? params[value.name] : value,
     )
-    const { rows } = await db.executeQuery<Row>({ ...compiled, parameters })
+    const { rows } = await db.executeQuery<Row>({ ...statement, parameters } as CompiledQuery<Row>)
     return rows
+  }
+}
+
+function perAdapter<Value>(make: (db: Db) => Value): (db: Db) => Value {
+  const byAdapter = new WeakMap<object, Value>()
+  return (db) => {
+    const { adapter } = db.getExecutor()
+    let value = byAdapter.get(adapter)
+    if (value === undefined) {
+      value = make(db)
+      byAdapter.set(adapter, value)
+    }
+    return value
+  }
+}
+
+type Column<Table extends keyof Schema> = keyof Schema[Table] & string
+
+interface InsertOptions<Table extends keyof Schema> {
+  columns: readonly Column<Table>[]
+  /** The unique key by which a row is there already, and what happens to it then. */
+  key?: readonly Column<Table>[]
+  whenThere?: 'keep' | 'replace'
+}
+
+/** Rows of one statement; few sizes, so that each is prepared once. SQLite gains nothing by them. */
+const ROWS_PER_INSERT = [256, 64, 16, 4, 1]
+
+/**
+ * An insert of any number of rows by statements that are compiled once. `keep` leaves rows whose
+ * key exists as they are, `replace` overwrites them with the new ones; no two rows of a call may
+ * then have the same key.
+ */
+export function insertRows<Table extends keyof Schema>(
+  table: Table,
+  options: InsertOptions<Table>,
+): (db: Db, rows: readonly Insertable<Schema[Table]>[]) => Promise<void> {
+  const { columns } = options
+  const statements = perAdapter(() => new Map<number, CompiledQuery>())
+  const statementFor = (db: Db, count: number) => {
+    const kept = statements(db).get(count)
+    if (kept !== undefined) return kept
+    const made = compileInsert(db, table, options, count)
+    statements(db).set(count, made)
+    return made
+  }
+  return async (db, rows) => {
+    const sizes = kindOf(db) === 'sqlite' ? [1] : ROWS_PER_INSERT
+    for (let from = 0; from < rows.length; ) {
+      const count = sizes.find((size) => size <= rows.length - from) ?? 1
+      const parameters = rows
+        .slice(from, from + count)
+        .flatMap((row) => columns.map((column) => (row as Record<string, unknown>)[column]))
+      await db.executeQuery({ ...statementFor(db, count), parameters })
+      from += count
+    }
+  }
+}
+
+function compileInsert<Table extends keyof Schema>(
+  db: Db,
+  table: Table,
+  { columns, key = [], whenThere }: InsertOptions<Table>,
+  count: number,
+): CompiledQuery {
+  const rows = Array.from({ length: count }, () =>
+    Object.fromEntries(columns.map((column) => [column, new Slot(column)])),
+  )
+  const insert = db.insertInto(table as 'param').values(rows as never)
+  if (whenThere === undefined) return insert.compile()
+  const others = columns.filter((column) => !key.includes(column))
+  if (kindOf(db) === 'mysql') {
+    // `insert ignore` would also cut texts that are too long.
+    const changes =
+      whenThere === 'keep'
+        ? key.slice(0, 1).map((column) => [column, sql.ref(`${table}.${column}`)])
+        : others.map((column) => [column, sql`values(${sql.ref(column)})`])
+    return insert.onDuplicateKeyUpdate(Object.fromEntries(changes) as never).compile()
+  }
+  return insert
+    .onConflict((conflict) => {
+      const target = conflict.columns(key as never)
+      if (whenThere === 'keep') return target.doNothing()
+      const changes = others.map((column) => [column, sql.ref(`excluded.${column}`)])
+      return target.doUpdateSet(Object.fromEntries(changes) as never)
+    })
+    .compile()
+}
+
+type TableWithIds = 'run' | 'experiment' | 'registered_model' | 'logged_model'
+
+/** An insert of one row into a table that gives out ids, by a statement that is compiled once. */
+export function insertReturningId<Table extends TableWithIds>(
+  table: Table,
+  columns: readonly Column<Table>[],
+): (db: Db, row: Insertable<Schema[Table]>) => Promise<number> {
+  const statement = perAdapter((db) => {
+    const row = Object.fromEntries(columns.map((column) => [column, new Slot(column)]))
+    const insert = db.insertInto(table as 'run').values(row as never)
+    return kindOf(db) === 'mysql' ? insert.compile() : insert.returning('id').compile()
+  })
+  return async (db, row) => {
+    const parameters = columns.map((column) => (row as Record<string, unknown>)[column])
+    const query = { ...statement(db), parameters } as CompiledQuery<{ id: number }>
+    const { rows, insertId } = await db.executeQuery<{ id: number }>(query)
+    return rows[0]?.id ?? Number(insertId)
   }
 }

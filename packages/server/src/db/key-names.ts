@@ -1,4 +1,4 @@
-import { compileOnce, type Db } from './dialect.ts'
+import { compileOnce, type Db, inPieces, insertRows } from './dialect.ts'
 
 /**
  * The names of metrics, params and run tags with their ids, kept in memory: there are few of them,
@@ -7,8 +7,14 @@ import { compileOnce, type Db } from './dialect.ts'
 export class KeyNames {
   readonly #idByName = new Map<string, number>()
   readonly #nameById = new Map<number, string>()
+  readonly #outside: Db | undefined
   /** Whether the open transaction inserted names, which rolling it back would take back. */
   #hasUncommitted = false
+
+  /** `outside` is where names are inserted if not in the transaction that needs them. */
+  constructor(outside?: Db) {
+    this.#outside = outside
+  }
 
   /** Ids of those names that have one. */
   async find(db: Db, names: Iterable<string>): Promise<Map<string, number>> {
@@ -29,12 +35,23 @@ export class KeyNames {
       if (id === undefined) unknown.add(name)
       else ids.set(name, id)
     }
-    for (const name of [...unknown].sort()) {
-      const [row] = await insertName(db, { name })
-      if (row === undefined) continue
-      this.#hasUncommitted = true
-      this.#keep(row.id, name)
-      ids.set(name, row.id)
+    if (unknown.size === 0) return ids
+    const inserter = this.#outside ?? db
+    for (const names of inPieces([...unknown].sort())) {
+      await insertNames(
+        inserter,
+        names.map((name) => ({ name })),
+      )
+      this.#hasUncommitted ||= this.#outside === undefined
+      const rows = await inserter
+        .selectFrom('key_name')
+        .selectAll()
+        .where('name', 'in', names)
+        .execute()
+      for (const { id, name } of rows) {
+        this.#keep(id, name)
+        ids.set(name, id)
+      }
     }
     return ids
   }
@@ -99,13 +116,20 @@ export function keyNames(db: Db): KeyNames {
   return names
 }
 
+/**
+ * Has the names of a database inserted through connections of their own. Where several transactions
+ * are open at once, an id that one of them made is known to the others before it is committed.
+ */
+export function insertNamesOutside(db: Db, outside: Db): void {
+  namesByDatabase.set(db.getExecutor().adapter, new KeyNames(outside))
+}
+
 const selectByName = compileOnce<{ name: string }, { id: number }>((db, param) =>
   db.selectFrom('key_name').select('id').where('name', '=', param('name')),
 )
 
-const insertName = compileOnce<{ name: string }, { id: number }>((db, param) =>
-  db
-    .insertInto('key_name')
-    .values({ name: param('name') })
-    .returning('id'),
-)
+const insertNames = insertRows('key_name', {
+  columns: ['name'],
+  key: ['name'],
+  whenThere: 'keep',
+})

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
-import { hasTable } from './dialect.ts'
+import { tableNames } from './dialect.ts'
 import type { Schema } from './schema.ts'
 
 /** Every migration in order; the list only grows. Loaded when there is something to migrate. */
@@ -8,25 +8,58 @@ const MIGRATIONS: Record<string, () => Promise<Migration>> = {
   '0001-initial': () => import('./migrations/0001-initial.ts'),
 }
 
-/** Brings the schema to this version; throws what the failing migration threw. */
-export async function migrate(db: Kysely<Schema>): Promise<void> {
-  if (await isCurrent(db)) return
-  const { Migrator } = await import('kysely/migration')
-  const migrator = new Migrator({ db, provider: { getMigrations } })
-  const { error } = await migrator.migrateToLatest()
-  if (error !== undefined) throw error
+/** How the schema of a database compares with what this program needs. */
+export interface SchemaState {
+  /** Migrations that have run, in order. */
+  applied: string[]
+  /** Migrations of this program that have not run. */
+  missing: string[]
+  /** Migrations that have run and that this program does not know. */
+  unknown: string[]
 }
 
-/** Whether exactly these migrations have run, which nearly every start finds. */
-async function isCurrent(db: Kysely<Schema>): Promise<boolean> {
-  if (!(await hasTable(db, 'kysely_migration'))) return false
+/** Looks what was migrated; changes nothing. */
+export async function readSchemaState(db: Kysely<Schema>): Promise<SchemaState> {
+  const known = Object.keys(MIGRATIONS).sort()
+  const applied = (await tableNames(db)).has('kysely_migration') ? await readApplied(db) : []
+  return {
+    applied,
+    missing: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)),
+  }
+}
+
+async function readApplied(db: Kysely<Schema>): Promise<string[]> {
   const rows = await db
     .withTables<{ kysely_migration: { name: string } }>()
     .selectFrom('kysely_migration')
     .select('name')
     .orderBy('name')
     .execute()
-  return rows.map(({ name }) => name).join() === Object.keys(MIGRATIONS).sort().join()
+  return rows.map(({ name }) => name)
+}
+
+/**
+ * Brings the schema to this version, one process at a time.
+ *
+ * @throws Error when a newer program made the schema, or what the failing migration threw
+ */
+export async function migrate(db: Kysely<Schema>): Promise<void> {
+  const { missing, unknown } = await readSchemaState(db)
+  if (unknown.length > 0) throw newerSchema(unknown)
+  if (missing.length === 0) return
+  const { Migrator } = await import('kysely/migration')
+  const migrator = new Migrator({ db, provider: { getMigrations } })
+  const { error } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+}
+
+/** What is wrong with a database that a newer program has migrated. */
+export function newerSchema(unknown: readonly string[]): Error {
+  return new Error(
+    `The database was made or upgraded by a newer Millrace (it has ${unknown.join(', ')}). ` +
+      'Install that version; it cannot be downgraded.',
+  )
 }
 
 async function getMigrations(): Promise<Record<string, Migration>> {

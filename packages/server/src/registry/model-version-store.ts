@@ -6,13 +6,10 @@ import {
   type ModelVersion,
 } from '@millrace/api/model-versions'
 import type { Insertable } from 'kysely'
-import type { Db } from '../db/dialect.ts'
+import { type Db, inPieces, insertRows } from '../db/dialect.ts'
 import type { ModelVersionTable } from '../db/schema.ts'
 import type { ModelVersionRow } from '../search/search-model-versions-query.ts'
 import { checkModelName, noSuchVersion, parseVersion } from './registry-limits.ts'
-
-/** SQLite takes at most 32,766 parameters in a statement. */
-const KEYS_PER_QUERY = 10_000
 
 /** A version by the name of its model and its number as clients write it, or a 404. */
 export async function getModelVersion(
@@ -78,7 +75,7 @@ export async function listLatestVersions(
   models: readonly number[],
 ): Promise<ModelVersionRow[]> {
   const latest: ModelVersionRow[] = []
-  for (let from = 0; from < models.length; from += KEYS_PER_QUERY) {
+  for (const piece of inPieces(models)) {
     const rows = await db
       .with('latest', (db) =>
         db
@@ -89,7 +86,7 @@ export async function listLatestVersions(
             row.fn.max('version').as('highest'),
             row.fn.min('version').as('lowest'),
           ])
-          .where('model', 'in', models.slice(from, from + KEYS_PER_QUERY))
+          .where('model', 'in', piece)
           .groupBy(['model', 'stage']),
       )
       .selectFrom('latest')
@@ -114,14 +111,18 @@ export async function insertModelVersion(
   db: Db,
   version: Omit<Insertable<ModelVersionTable>, 'version'>,
 ): Promise<number> {
-  const { last_version } = await db
+  await db
     .updateTable('registered_model')
     .set((row) => ({
       last_version: row('last_version', '+', 1),
       last_updated_time: version.creation_time,
     }))
     .where('id', '=', version.model)
-    .returning('last_version')
+    .execute()
+  const { last_version } = await db
+    .selectFrom('registered_model')
+    .select('last_version')
+    .where('id', '=', version.model)
     .executeTakeFirstOrThrow()
   await db
     .insertInto('model_version')
@@ -166,16 +167,18 @@ export async function deleteModelVersion(db: Db, { model, version }: VersionKey)
   }
 }
 
+const replaceTags = insertRows('model_version_tag', {
+  columns: ['model', 'version', 'key', 'value'],
+  key: ['model', 'version', 'key'],
+  whenThere: 'replace',
+})
+
 export async function upsertVersionTag(
   db: Db,
   { model, version }: VersionKey,
   { key, value }: { key: string; value: string },
 ): Promise<void> {
-  await db
-    .insertInto('model_version_tag')
-    .values({ model, version, key, value })
-    .onConflict((conflict) => conflict.columns(['model', 'version', 'key']).doUpdateSet({ value }))
-    .execute()
+  await replaceTags(db, [{ model, version, key, value }])
 }
 
 export async function deleteVersionTag(
@@ -201,8 +204,7 @@ export async function toWireVersions(
 ): Promise<ModelVersion[]> {
   const tags = new Map<string, { key: string; value: string }[]>()
   const aliases = new Map<string, string[]>()
-  for (let from = 0; from < rows.length; from += KEYS_PER_QUERY) {
-    const chunk = rows.slice(from, from + KEYS_PER_QUERY)
+  for (const chunk of inPieces(rows)) {
     const models = [...new Set(chunk.map(({ model }) => model))]
     const versions = [...new Set(chunk.map(({ version }) => version))]
     const foundTags = await db

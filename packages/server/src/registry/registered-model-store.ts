@@ -1,15 +1,18 @@
 import { alreadyExists, invariant } from '@millrace/api/errors'
 import type { RegisteredModel } from '@millrace/api/registered-models'
 import type { Selectable } from 'kysely'
-import { type Db, isUniqueViolation } from '../db/dialect.ts'
+import {
+  type Db,
+  inPieces,
+  insertReturningId,
+  insertRows,
+  isUniqueViolation,
+} from '../db/dialect.ts'
 import type { RegisteredModelTable } from '../db/schema.ts'
 import { listLatestVersions, toWireVersions } from './model-version-store.ts'
 import { checkModelName, noSuchModel } from './registry-limits.ts'
 
 export type RegisteredModelRow = Selectable<RegisteredModelTable>
-
-/** SQLite takes at most 32,766 parameters in a statement. */
-const IDS_PER_QUERY = 10_000
 
 export function findRegisteredModel(db: Db, workspace: string, name: string) {
   return db
@@ -35,6 +38,16 @@ export async function getRegisteredModel(
   throw noSuchModel(name)
 }
 
+const insertModel = insertReturningId('registered_model', [
+  'workspace',
+  'name',
+  'description',
+  'creation_time',
+  'last_updated_time',
+  'last_version',
+  'is_prompt',
+])
+
 /** Inserts a model without versions and returns its id. */
 export async function insertRegisteredModel(
   db: Db,
@@ -44,12 +57,8 @@ export async function insertRegisteredModel(
   >,
 ): Promise<number> {
   try {
-    const { id } = await db
-      .insertInto('registered_model')
-      .values({ ...model, last_updated_time: model.creation_time, last_version: 0 })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    return id
+    const row = { ...model, last_updated_time: model.creation_time, last_version: 0 }
+    return await insertModel(db, row)
   } catch (error) {
     throw isUniqueViolation(error) ? nameIsTaken(model.name) : error
   }
@@ -91,16 +100,18 @@ export async function touchVersions(
     .execute()
 }
 
+const replaceTags = insertRows('registered_model_tag', {
+  columns: ['model', 'key', 'value'],
+  key: ['model', 'key'],
+  whenThere: 'replace',
+})
+
 export async function upsertModelTag(
   db: Db,
   model: number,
   { key, value }: { key: string; value: string },
 ): Promise<void> {
-  await db
-    .insertInto('registered_model_tag')
-    .values({ model, key, value })
-    .onConflict((conflict) => conflict.columns(['model', 'key']).doUpdateSet({ value }))
-    .execute()
+  await replaceTags(db, [{ model, key, value }])
 }
 
 export async function deleteModelTag(db: Db, model: number, key: string): Promise<void> {
@@ -111,17 +122,19 @@ export async function deleteModelTag(db: Db, model: number, key: string): Promis
     .execute()
 }
 
+const replaceAliases = insertRows('registered_model_alias', {
+  columns: ['model', 'alias', 'version'],
+  key: ['model', 'alias'],
+  whenThere: 'replace',
+})
+
 /** Lets an alias of a model name a version; it names one at most. */
 export async function upsertAlias(
   db: Db,
   { model, version }: { model: number; version: number },
   alias: string,
 ): Promise<void> {
-  await db
-    .insertInto('registered_model_alias')
-    .values({ model, alias, version })
-    .onConflict((conflict) => conflict.columns(['model', 'alias']).doUpdateSet({ version }))
-    .execute()
+  await replaceAliases(db, [{ model, alias, version }])
 }
 
 export async function deleteAlias(db: Db, model: number, alias: string): Promise<void> {
@@ -143,8 +156,7 @@ export async function toWireModels(
   const versionsByModel = Map.groupBy(versions, (_, index) => latest[index]?.model)
   const tags: { model: number; key: string; value: string }[] = []
   const aliases: { model: number; alias: string; version: number }[] = []
-  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
-    const chunk = ids.slice(from, from + IDS_PER_QUERY)
+  for (const chunk of inPieces(ids)) {
     const ofModels = db.selectFrom('registered_model_tag').where('model', 'in', chunk)
     tags.push(...(await ofModels.selectAll().orderBy('key').execute()))
     const aliasesOfModels = db.selectFrom('registered_model_alias').where('model', 'in', chunk)

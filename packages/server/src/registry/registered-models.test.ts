@@ -186,8 +186,9 @@ describe('a model that does not exist', () => {
 test('a forbidden name that older software gave can be read, renamed and deleted', async () => {
   for (const name of ['old/one', 'old/two']) {
     writeSql(
-      `insert into registered_model (workspace, name, creation_time, last_updated_time)
-       values ('default', ?, 1, 1)`,
+      `insert into registered_model
+         (workspace, name, creation_time, last_updated_time, last_version, is_prompt)
+       values ('default', ?, 1, 1, 0, 0)`,
       name,
     )
   }

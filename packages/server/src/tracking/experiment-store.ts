@@ -1,7 +1,14 @@
 import { alreadyExists, invalid, notFound } from '@millrace/api/errors'
 import type { Experiment } from '@millrace/api/experiments'
 import type { Selectable } from 'kysely'
-import { compileOnce, type Db, isUniqueViolation } from '../db/dialect.ts'
+import {
+  compileOnce,
+  type Db,
+  inPieces,
+  insertReturningId,
+  insertRows,
+  isUniqueViolation,
+} from '../db/dialect.ts'
 import { type ExperimentTable, STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 
 export type ExperimentRow = Selectable<ExperimentTable>
@@ -54,6 +61,18 @@ export function findExperimentByName(db: Db, workspace: string, name: string) {
     .executeTakeFirst()
 }
 
+const EXPERIMENT_COLUMNS = [
+  'workspace',
+  'name',
+  'artifact_location',
+  'stage',
+  'creation_time',
+  'last_update_time',
+] as const
+
+const insert = insertReturningId('experiment', EXPERIMENT_COLUMNS)
+const insertWithId = insertReturningId('experiment', ['id', ...EXPERIMENT_COLUMNS])
+
 /** Inserts an experiment whose artifact location may depend on its id. */
 export async function insertExperiment(
   db: Db,
@@ -62,19 +81,16 @@ export async function insertExperiment(
 ): Promise<number> {
   const { workspace, name, creation_time } = experiment
   try {
-    const { id } = await db
-      .insertInto('experiment')
-      .values({
-        ...(experiment.id !== undefined && { id: experiment.id }),
-        workspace,
-        name,
-        artifact_location: '',
-        stage: STAGE_ACTIVE,
-        creation_time,
-        last_update_time: creation_time,
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
+    const row = {
+      workspace,
+      name,
+      artifact_location: '',
+      stage: STAGE_ACTIVE,
+      creation_time,
+      last_update_time: creation_time,
+    }
+    const id = experiment.id ?? (await insert(db, row))
+    if (experiment.id !== undefined) await insertWithId(db, { ...row, id })
     await db
       .updateTable('experiment')
       .set({ artifact_location: locate(id) })
@@ -106,31 +122,33 @@ export async function updateExperiment(
   }
 }
 
-/** Moves all runs of an experiment to or from the bin, when the experiment itself goes. */
+/**
+ * Moves all runs of an experiment to or from the bin, when the experiment itself goes. Changed
+ * first, the runs are locked, so that no document of one is written meanwhile.
+ */
 export async function updateStageOfRuns(db: Db, experiment: number, stage: number): Promise<void> {
-  const moved = db.selectFrom('run').select('id').where('experiment', '=', experiment)
-  await db
-    .deleteFrom('run_doc')
-    .where('run', 'in', moved.where('stage', '!=', stage))
-    .execute()
   await db
     .updateTable('run')
     .set({ stage, deleted_time: stage === STAGE_DELETED ? Date.now() : null })
     .where('experiment', '=', experiment)
     .where('stage', '!=', stage)
     .execute()
+  const runs = db.selectFrom('run').select('id').where('experiment', '=', experiment)
+  await db.deleteFrom('run_doc').where('run', 'in', runs).execute()
 }
+
+const replaceTags = insertRows('experiment_tag', {
+  columns: ['experiment', 'key', 'value'],
+  key: ['experiment', 'key'],
+  whenThere: 'replace',
+})
 
 export async function upsertExperimentTag(
   db: Db,
   experiment: number,
   { key, value }: { key: string; value: string },
 ): Promise<void> {
-  await db
-    .insertInto('experiment_tag')
-    .values({ experiment, key, value })
-    .onConflict((conflict) => conflict.columns(['experiment', 'key']).doUpdateSet({ value }))
-    .execute()
+  await replaceTags(db, [{ experiment, key, value }])
 }
 
 /** Deletes a tag and says whether there was one. */
@@ -147,11 +165,11 @@ export async function deleteExperimentTag(db: Db, experiment: number, key: strin
 export async function toWireExperiments(db: Db, rows: ExperimentRow[]): Promise<Experiment[]> {
   const tags = new Map<number, { key: string; value: string }[]>()
   const ids = rows.map(({ id }) => id)
-  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
+  for (const piece of inPieces(ids)) {
     const found = await db
       .selectFrom('experiment_tag')
       .selectAll()
-      .where('experiment', 'in', ids.slice(from, from + IDS_PER_QUERY))
+      .where('experiment', 'in', piece)
       .orderBy('experiment')
       .orderBy('key')
       .execute()
@@ -163,9 +181,6 @@ export async function toWireExperiments(db: Db, rows: ExperimentRow[]): Promise<
   }
   return rows.map((row) => toWire(row, tags.get(row.id)))
 }
-
-/** SQLite takes at most 32,766 parameters in a statement. */
-const IDS_PER_QUERY = 10_000
 
 function toWire(row: ExperimentRow, tags: Experiment['tags']): Experiment {
   return {

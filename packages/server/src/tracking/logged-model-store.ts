@@ -2,16 +2,13 @@ import { ApiError, invalid, invariant, notFound } from '@millrace/api/errors'
 import { LOGGED_MODEL_STATUSES, type LoggedModel } from '@millrace/api/logged-models'
 import type { MetricOut } from '@millrace/api/runs'
 import type { Insertable, Selectable } from 'kysely'
-import type { Db } from '../db/dialect.ts'
+import { type Db, inPieces, insertReturningId, insertRows } from '../db/dialect.ts'
 import { type LoggedModelMetricTable, type LoggedModelTable, STAGE_ACTIVE } from '../db/schema.ts'
 
 export type LoggedModelRow = Selectable<LoggedModelTable>
 
 /** Lists the versions that were registered of a logged model. */
 const MODEL_VERSIONS_TAG = 'mlflow.modelVersions'
-
-/** SQLite takes at most 32,766 parameters in a statement. */
-const IDS_PER_QUERY = 10_000
 
 /** The logged model of that id, or a 404; one in the bin only for those who say so. */
 export async function getLoggedModel(
@@ -38,11 +35,25 @@ export async function findLoggedModel(
   return row !== undefined && (allowDeleted || row.stage === STAGE_ACTIVE) ? row : undefined
 }
 
+const insert = insertReturningId('logged_model', [
+  'model_id',
+  'experiment',
+  'name',
+  'artifact_location',
+  'creation_time',
+  'last_updated_time',
+  'status',
+  'status_message',
+  'model_type',
+  'source_run_id',
+  'stage',
+])
+
 export async function insertLoggedModel(
   db: Db,
-  model: Insertable<LoggedModelTable>,
+  model: Omit<LoggedModelRow, 'id'>,
 ): Promise<LoggedModelRow> {
-  return db.insertInto('logged_model').values(model).returningAll().executeTakeFirstOrThrow()
+  return { ...model, id: await insert(db, model) }
 }
 
 /** Changes a model and says that it changed. */
@@ -56,19 +67,23 @@ export async function updateLoggedModel(
   return { ...row, ...changed }
 }
 
+const replaceTags = insertRows('logged_model_tag', {
+  columns: ['model', 'key', 'experiment', 'value'],
+  key: ['model', 'key'],
+  whenThere: 'replace',
+})
+
 /** Sets tags; of a key that comes twice the later value stays. */
 export async function upsertLoggedModelTags(
   db: Db,
   { id: model, experiment }: LoggedModelRow,
   tags: readonly { key: string; value: string }[],
 ): Promise<void> {
-  for (const { key, value } of tags) {
-    await db
-      .insertInto('logged_model_tag')
-      .values({ model, experiment, key, value })
-      .onConflict((conflict) => conflict.columns(['model', 'key']).doUpdateSet({ value }))
-      .execute()
-  }
+  const byKey = new Map(tags.map(({ key, value }) => [key, value]))
+  await replaceTags(
+    db,
+    [...byKey].map(([key, value]) => ({ model, key, experiment, value })),
+  )
 }
 
 /** Deletes a tag and says whether there was one. */
@@ -81,6 +96,12 @@ export async function deleteLoggedModelTag(db: Db, model: number, key: string): 
   return numDeletedRows > 0n
 }
 
+const insertParams = insertRows('logged_model_param', {
+  columns: ['model', 'key', 'experiment', 'value'],
+  key: ['model', 'key'],
+  whenThere: 'keep',
+})
+
 /**
  * Inserts params, which are written once: the same value again is fine, as when a request is sent
  * twice, another value is refused.
@@ -90,21 +111,24 @@ export async function insertLoggedModelParams(
   { id: model, model_id, experiment }: LoggedModelRow,
   params: readonly { key: string; value: string }[],
 ): Promise<void> {
+  if (params.length === 0) return
+  const byKey = new Map(params.toReversed().map(({ key, value }) => [key, value]))
+  await insertParams(
+    db,
+    [...byKey].map(([key, value]) => ({ model, key, experiment, value })),
+  )
+  const rows = await db
+    .selectFrom('logged_model_param')
+    .select(['key', 'value'])
+    .where('model', '=', model)
+    .execute()
+  const stored = new Map(rows.map((row) => [row.key, row.value]))
   for (const { key, value } of params) {
-    const stored = await db
-      .selectFrom('logged_model_param')
-      .select('value')
-      .where('model', '=', model)
-      .where('key', '=', key)
-      .executeTakeFirst()
-    if (stored === undefined) {
-      await db.insertInto('logged_model_param').values({ model, experiment, key, value }).execute()
-    } else if (stored.value !== value) {
-      throw new ApiError(
-        'BAD_REQUEST',
-        `Param '${key}' of logged model '${model_id}' already has the value '${stored.value}'; it cannot be changed to '${value}'.`,
-      )
-    }
+    if (stored.get(key) === value) continue
+    throw new ApiError(
+      'BAD_REQUEST',
+      `Param '${key}' of logged model '${model_id}' already has the value '${stored.get(key)}'; it cannot be changed to '${value}'.`,
+    )
   }
 }
 
@@ -153,8 +177,7 @@ export async function toWireLoggedModels(
   rows: readonly LoggedModelRow[],
 ): Promise<LoggedModel[]> {
   const models: LoggedModel[] = []
-  for (let from = 0; from < rows.length; from += IDS_PER_QUERY) {
-    const chunk = rows.slice(from, from + IDS_PER_QUERY)
+  for (const chunk of inPieces(rows)) {
     const ids = chunk.map(({ id }) => id)
     const [tags, params, metrics] = [
       await selectEntries(db, 'logged_model_tag', ids),

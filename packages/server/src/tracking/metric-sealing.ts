@@ -1,8 +1,9 @@
-import { compileOnce, type Db } from '../db/dialect.ts'
+import { compileOnce, type Db, inPieces } from '../db/dialect.ts'
 import { decodeBlockInto } from '../metrics/block-codec.ts'
 import { cutChunks, decodeChunk, describeChunk, encodeChunk } from '../metrics/chunk-codec.ts'
 import { sortAndDropEquals } from '../metrics/point-order.ts'
 import { type Points, PointsBuilder } from '../metrics/points.ts'
+import type { RunRow } from './run-store.ts'
 
 /** A run's tail is sealed at this many points or blocks, or when the run has ended. */
 const SEAL_POINTS = 16_384
@@ -24,43 +25,51 @@ interface Piece {
   data: Uint8Array
 }
 
-const measureTail = compileOnce<{ run: number }, { blocks: number; points: number | null }>(
-  (db, param) =>
-    db
-      .selectFrom('metric_tail')
-      .select(({ fn }) => [
-        fn.countAll<number>().as('blocks'),
-        fn.sum<number | null>('n').as('points'),
-      ])
-      .where('run', '=', param('run')),
+interface OfRun extends Record<string, unknown> {
+  experiment: number
+  run: number
+}
+
+const measureTail = compileOnce<OfRun, { blocks: number; points: number | null }>((db, param) =>
+  db
+    .selectFrom('metric_tail')
+    .select(({ fn }) => [
+      fn.countAll<number>().as('blocks'),
+      fn.sum<number | null>('n').as('points'),
+    ])
+    .where('experiment', '=', param('experiment'))
+    .where('folded', '=', 1)
+    .where('run', '=', param('run')),
 )
 
-const selectTail = compileOnce<{ run: number }, Piece>((db, param) =>
+const selectTail = compileOnce<OfRun, Piece>((db, param) =>
   db
     .selectFrom('metric_tail')
     .select(['id', 'experiment', 'data'])
+    .where('experiment', '=', param('experiment'))
+    .where('folded', '=', 1)
     .where('run', '=', param('run'))
     .orderBy('id'),
 )
 
-const deleteTail = compileOnce<{ run: number; upTo: number }, unknown>((db, param) =>
-  db.deleteFrom('metric_tail').where('run', '=', param('run')).where('id', '<=', param('upTo')),
-)
-
-/** Sorts and compresses the tail of a run, which must be folded, once it is long or the run ended. */
-export async function sealWhenDue(db: Db, run: number, hasEnded: boolean): Promise<void> {
-  const [tail] = await measureTail(db, { run })
+/** Sorts and compresses the folded tail of a run once it is long or the run ended. */
+export async function sealWhenDue(
+  db: Db,
+  { id: run, experiment }: Pick<RunRow, 'id' | 'experiment'>,
+  hasEnded: boolean,
+): Promise<void> {
+  const [tail] = await measureTail(db, { experiment, run })
   if (tail === undefined || tail.blocks === 0) return
   const isLong = (tail.points ?? 0) >= SEAL_POINTS || tail.blocks >= SEAL_BLOCKS
   if (!isLong && !hasEnded) return
 
-  const blocks = await selectTail(db, { run })
-  const last = blocks.at(-1)
-  if (last === undefined) return
+  const blocks = await selectTail(db, { experiment, run })
   const builder = new PointsBuilder()
   for (const { data } of blocks) decodeBlockInto(builder, data)
-  await insertChunks(db, { run, experiment: last.experiment, level: FRESH }, builder.points())
-  await deleteTail(db, { run, upTo: last.id })
+  await insertChunks(db, { run, experiment, level: FRESH }, builder.points())
+  for (const ids of inPieces(blocks.map(({ id }) => id))) {
+    await db.deleteFrom('metric_tail').where('id', 'in', ids).execute()
+  }
 }
 
 const selectChunks = compileOnce<{ run: number; level: number }, Piece & { n: number }>(

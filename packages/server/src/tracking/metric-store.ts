@@ -1,4 +1,4 @@
-import { compileOnce, type Db } from '../db/dialect.ts'
+import { compileOnce, type Db, insertRows } from '../db/dialect.ts'
 import type { Int64 } from '../db/schema.ts'
 import { decodeBlockInto, encodeBlock, encodeOne } from '../metrics/block-codec.ts'
 import { decodeChunk } from '../metrics/chunk-codec.ts'
@@ -6,27 +6,14 @@ import { sortAndDropEquals } from '../metrics/point-order.ts'
 import { type Points, PointsBuilder, selectKeys } from '../metrics/points.ts'
 import type { RunRow } from './run-store.ts'
 
-interface Tail extends Record<string, unknown> {
-  run: number
-  experiment: number
-  n: number
-  data: Uint8Array
-}
-
-const insertTail = compileOnce<Tail, unknown>((db, param) =>
-  db.insertInto('metric_tail').values({
-    run: param('run'),
-    experiment: param('experiment'),
-    folded: 0,
-    n: param('n'),
-    data: param('data'),
-  }),
-)
+const insertTail = insertRows('metric_tail', {
+  columns: ['run', 'experiment', 'folded', 'n', 'data'],
+})
 
 /** Appends points of a run; nothing else is touched, summaries follow when they are folded. */
 export async function appendPoints(db: Db, run: RunRow, points: Points): Promise<void> {
   const data = encodeBlock(points)
-  await insertTail(db, { run: run.id, experiment: run.experiment, n: points.n, data })
+  await insertTail(db, [{ run: run.id, experiment: run.experiment, folded: 0, n: points.n, data }])
 }
 
 /** Appends one point of a run. */
@@ -36,11 +23,18 @@ export async function appendPoint(
   point: { key: number; step: Int64; timestamp: Int64; value: number },
 ): Promise<void> {
   const data = encodeOne(point.key, point.step, point.timestamp, point.value)
-  await insertTail(db, { run: run.id, experiment: run.experiment, n: 1, data })
+  await insertTail(db, [{ run: run.id, experiment: run.experiment, folded: 0, n: 1, data }])
 }
 
-const selectTail = compileOnce<{ run: number }, { data: Uint8Array }>((db, param) =>
-  db.selectFrom('metric_tail').select('data').where('run', '=', param('run')).orderBy('id'),
+const selectTail = compileOnce<{ experiment: number; run: number }, { data: Uint8Array }>(
+  (db, param) =>
+    db
+      .selectFrom('metric_tail')
+      .select('data')
+      .where('experiment', '=', param('experiment'))
+      .where('folded', 'in', [0, 1])
+      .where('run', '=', param('run'))
+      .orderBy('id'),
 )
 
 const selectChunks = compileOnce<{ run: number; key: number }, { data: Uint8Array }>((db, param) =>
@@ -57,9 +51,13 @@ const selectChunks = compileOnce<{ run: number; key: number }, { data: Uint8Arra
  * the chunks: a point that is sealed in between is then seen twice and drops out, and none is
  * missed.
  */
-export async function readSeries(db: Db, run: number, key: number): Promise<Points> {
+export async function readSeries(
+  db: Db,
+  { id: run, experiment }: Pick<RunRow, 'id' | 'experiment'>,
+  key: number,
+): Promise<Points> {
   const only = new Set([key])
-  const tail = await selectTail(db, { run })
+  const tail = await selectTail(db, { experiment, run })
   const chunks = await selectChunks(db, { run, key })
   const builder = new PointsBuilder()
   for (const { data } of chunks) builder.append(decodeChunk(data, only))

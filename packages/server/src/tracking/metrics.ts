@@ -89,7 +89,7 @@ async function findSeries(db: Db, run_id: string, metric_key: string): Promise<P
   const run = await findRun(db, run_id)
   if (run === undefined) return NO_POINTS
   const key = (await keyNames(db).find(db, [metric_key])).get(metric_key)
-  return key === undefined ? NO_POINTS : readSeries(db, run.id, key)
+  return key === undefined ? NO_POINTS : readSeries(db, run, key)
 }
 
 /** Points as JSON texts; written by hand because objects would cost more than the read. */

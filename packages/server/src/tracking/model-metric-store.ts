@@ -1,5 +1,6 @@
-import { compileOnce, type Db } from '../db/dialect.ts'
-import type { Int64 } from '../db/schema.ts'
+import type { Insertable } from 'kysely'
+import { compileOnce, type Db, insertRows } from '../db/dialect.ts'
+import type { Int64, LoggedModelMetricTable } from '../db/schema.ts'
 import type { RunRow } from './run-store.ts'
 
 /** A point that a run logged for a logged model, perhaps on a dataset. */
@@ -13,19 +14,6 @@ export interface ModelMetric {
   dataset_digest: string | undefined
 }
 
-interface Row extends Record<string, unknown> {
-  model: number
-  key: string
-  ts: Int64
-  step: Int64
-  run_id: string
-  experiment: number
-  value: number
-  is_nan: number
-  dataset_name: string | null
-  dataset_digest: string | null
-}
-
 const selectModel = compileOnce<{ model_id: string }, { id: number; experiment: number }>(
   (db, param) =>
     db
@@ -34,23 +22,22 @@ const selectModel = compileOnce<{ model_id: string }, { id: number; experiment: 
       .where('model_id', '=', param('model_id')),
 )
 
-const insert = compileOnce<Row, unknown>((db, param) =>
-  db
-    .insertInto('logged_model_metric')
-    .values({
-      model: param('model'),
-      key: param('key'),
-      ts: param('ts'),
-      step: param('step'),
-      run_id: param('run_id'),
-      experiment: param('experiment'),
-      value: param('value'),
-      is_nan: param('is_nan'),
-      dataset_name: param('dataset_name'),
-      dataset_digest: param('dataset_digest'),
-    })
-    .onConflict((conflict) => conflict.doNothing()),
-)
+const insert = insertRows('logged_model_metric', {
+  columns: [
+    'model',
+    'key',
+    'ts',
+    'step',
+    'run_id',
+    'experiment',
+    'value',
+    'is_nan',
+    'dataset_name',
+    'dataset_digest',
+  ],
+  key: ['model', 'key', 'ts', 'step', 'run_id'],
+  whenThere: 'keep',
+})
 
 /**
  * Stores points of logged models; a repeat is dropped, and so is a point of a model that does not
@@ -61,11 +48,12 @@ export async function insertModelMetrics(
   run: RunRow,
   metrics: readonly ModelMetric[],
 ): Promise<void> {
+  const rows: Insertable<LoggedModelMetricTable>[] = []
   for (const metric of metrics) {
     const [model] = await selectModel(db, { model_id: metric.model_id })
     if (model === undefined) continue
     const isNan = Number.isNaN(metric.value)
-    await insert(db, {
+    rows.push({
       model: model.id,
       key: metric.key,
       ts: metric.timestamp,
@@ -78,4 +66,5 @@ export async function insertModelMetrics(
       dataset_digest: metric.dataset_digest ?? null,
     })
   }
+  await insert(db, rows)
 }

@@ -1,6 +1,12 @@
-import type { Db } from '../db/dialect.ts'
+import { type Db, insertRows } from '../db/dialect.ts'
 import { buildRunJson } from './run-reading.ts'
 import type { RunRow } from './run-store.ts'
+
+const replaceDoc = insertRows('run_doc', {
+  columns: ['run', 'data'],
+  key: ['run'],
+  whenThere: 'replace',
+})
 
 /**
  * Keeps an ended run, whose metrics are folded, as one JSON text, so that a page of a thousand runs
@@ -8,9 +14,5 @@ import type { RunRow } from './run-store.ts'
  */
 export async function documentRun(db: Db, row: RunRow): Promise<void> {
   const data = await buildRunJson(db, row)
-  await db
-    .insertInto('run_doc')
-    .values({ run: row.id, data })
-    .onConflict((conflict) => conflict.column('run').doUpdateSet({ data }))
-    .execute()
+  await replaceDoc(db, [{ run: row.id, data }])
 }

@@ -1,6 +1,6 @@
 import { type Expression, sql } from 'kysely'
 import type { Visibility } from '../auth/visibility.ts'
-import { compileOnce, type Db, insertMissing } from '../db/dialect.ts'
+import { compileOnce, type Db, insertRows } from '../db/dialect.ts'
 import type { Int64 } from '../db/schema.ts'
 import type { RunRow } from './run-store.ts'
 
@@ -30,14 +30,36 @@ export interface RunInputs {
   outputs: ModelLink[]
 }
 
+const insertDataset = insertRows('dataset', {
+  columns: ['experiment', 'name', 'digest', 'source_type', 'source', 'schema', 'profile'],
+  key: ['experiment', 'name', 'digest'],
+  whenThere: 'keep',
+})
+
+const insertLink = insertRows('run_dataset', {
+  columns: ['run', 'dataset', 'experiment', 'context'],
+  key: ['run', 'dataset'],
+  whenThere: 'keep',
+})
+
+const insertDatasetTags = insertRows('run_dataset_tag', {
+  columns: ['run', 'dataset', 'key', 'value'],
+  key: ['run', 'dataset', 'key'],
+  whenThere: 'keep',
+})
+
+const insertModels = insertRows('run_model', {
+  columns: ['run', 'direction', 'model_id', 'step'],
+  key: ['run', 'direction', 'model_id'],
+  whenThere: 'keep',
+})
+
 /** Links datasets to a run; what is linked already stays as it is. */
 export async function insertDatasets(db: Db, run: RunRow, inputs: DatasetInput[]): Promise<void> {
   const { experiment } = run
   for (const { dataset, tags = [] } of inputs) {
     const { name, digest, source_type, source, schema = null, profile = null } = dataset
-    await insertMissing(db, 'dataset', [
-      { experiment, name, digest, source_type, source, schema, profile },
-    ]).execute()
+    await insertDataset(db, [{ experiment, name, digest, source_type, source, schema, profile }])
     const { id } = await db
       .selectFrom('dataset')
       .select('id')
@@ -53,14 +75,12 @@ export async function insertDatasets(db: Db, run: RunRow, inputs: DatasetInput[]
       .executeTakeFirst()
     if (linked !== undefined) continue
     const context = tags.findLast(({ key }) => key === CONTEXT_TAG)?.value ?? null
-    await db
-      .insertInto('run_dataset')
-      .values({ run: run.id, dataset: id, experiment, context })
-      .execute()
+    await insertLink(db, [{ run: run.id, dataset: id, experiment, context }])
     const byKey = new Map(tags.map(({ key, value }) => [key, value]))
-    for (const [key, value] of byKey) {
-      await insertDatasetTag(db, { run: run.id, dataset: id, key, value })
-    }
+    await insertDatasetTags(
+      db,
+      [...byKey].map(([key, value]) => ({ run: run.id, dataset: id, key, value })),
+    )
   }
 }
 
@@ -71,49 +91,35 @@ export async function insertModelLinks(
   direction: 'input' | 'output',
   links: readonly { model_id: string; step?: Int64 | undefined }[],
 ): Promise<void> {
-  for (const { model_id, step = 0 } of links) {
-    await insertModelLink(db, { run, model_id, direction, step })
-  }
+  const byModel = new Map(links.toReversed().map((link) => [link.model_id, link]))
+  await insertModels(
+    db,
+    [...byModel.values()].map(({ model_id, step = 0 }) => ({ run, direction, model_id, step })),
+  )
 }
 
-const insertDatasetTag = compileOnce<
-  { run: number; dataset: number; key: string; value: string },
-  unknown
->((db, param) =>
-  db.insertInto('run_dataset_tag').values({
-    run: param('run'),
-    dataset: param('dataset'),
-    key: param('key'),
-    value: param('value'),
-  }),
+/** What a run has that nothing went into and nothing came out of. */
+export const NO_INPUTS: RunInputs = { datasets: [], inputs: [], outputs: [] }
+
+const selectModels = compileOnce<{ run: number }, ModelRow>((db, param) =>
+  selectModelRows(db).where('run', '=', param('run')),
 )
 
-const insertModelLink = compileOnce<
-  { run: number; model_id: string; direction: 'input' | 'output'; step: Int64 },
-  unknown
->((db, param) =>
-  db
-    .insertInto('run_model')
-    .values({
-      run: param('run'),
-      model_id: param('model_id'),
-      direction: param('direction'),
-      step: param('step'),
-    })
-    .onConflict((conflict) => conflict.doNothing()),
-)
+interface ModelRow extends ModelLink {
+  run: number
+  direction: 'input' | 'output'
+}
 
-const selectModels = compileOnce<
-  { run: number },
-  { model_id: string; direction: 'input' | 'output'; step: Int64 }
->((db, param) =>
-  db
+function selectModelRows(db: Db) {
+  return db
     .selectFrom('run_model')
-    .select(['model_id', 'direction', 'step'])
-    .where('run', '=', param('run')),
-)
+    .select(['run', 'model_id', 'direction', 'step'])
+    .orderBy('direction')
+    .orderBy('model_id')
+}
 
 interface LinkedDataset {
+  run: number
   dataset: number
   name: string
   digest: string
@@ -124,44 +130,68 @@ interface LinkedDataset {
 }
 
 const selectDatasets = compileOnce<{ run: number }, LinkedDataset>((db, param) =>
-  db
+  selectDatasetRows(db).where('run', '=', param('run')),
+)
+
+function selectDatasetRows(db: Db) {
+  return db
     .selectFrom('run_dataset')
     .innerJoin('dataset', 'dataset.id', 'run_dataset.dataset')
-    .select(['dataset', 'name', 'digest', 'source_type', 'source', 'schema', 'profile'])
-    .where('run', '=', param('run')),
-)
+    .select(['run', 'dataset', 'name', 'digest', 'source_type', 'source', 'schema', 'profile'])
+    .orderBy('run_dataset.dataset')
+}
 
-const selectDatasetTags = compileOnce<
-  { run: number },
-  { dataset: number; key: string; value: string }
->((db, param) =>
-  db
-    .selectFrom('run_dataset_tag')
-    .select(['dataset', 'key', 'value'])
-    .where('run', '=', param('run')),
-)
+/** Everything that went into some runs and came out of them; runs without any are not in it. */
+export async function listInputs(db: Db, runs: readonly number[]): Promise<Map<number, RunInputs>> {
+  const [run] = runs
+  const isOne = runs.length === 1 && run !== undefined
+  const datasets = isOne
+    ? await selectDatasets(db, { run })
+    : await selectDatasetRows(db).where('run', 'in', runs).execute()
+  const models = isOne
+    ? await selectModels(db, { run })
+    : await selectModelRows(db).where('run', 'in', runs).execute()
+  const tags =
+    datasets.length === 0
+      ? []
+      : await db
+          .selectFrom('run_dataset_tag')
+          .selectAll()
+          .where('run', 'in', [...new Set(datasets.map((row) => row.run))])
+          .orderBy('key')
+          .execute()
 
-/** Everything that went into a run and came out of it. */
-export async function listInputs(db: Db, run: number): Promise<RunInputs> {
-  const datasets = await selectDatasets(db, { run })
-  const tags = datasets.length === 0 ? [] : await selectDatasetTags(db, { run })
-  const models = await selectModels(db, { run })
+  const byRun = new Map<number, RunInputs>()
+  const inputsOf = (id: number) => {
+    const inputs = byRun.get(id) ?? { datasets: [], inputs: [], outputs: [] }
+    byRun.set(id, inputs)
+    return inputs
+  }
+  const tagsByLink = Map.groupBy(tags, (tag) => `${tag.run} ${tag.dataset}`)
+  for (const row of datasets) {
+    const ofDataset = tagsByLink.get(`${row.run} ${row.dataset}`)
+    inputsOf(row.run).datasets.push(toDatasetInput(row, ofDataset))
+  }
+  for (const { run: id, direction, ...link } of models) {
+    inputsOf(id)[direction === 'input' ? 'inputs' : 'outputs'].push(link)
+  }
+  return byRun
+}
+
+function toDatasetInput(
+  { name, digest, source_type, source, schema, profile }: LinkedDataset,
+  tags: readonly { key: string; value: string }[] = [],
+): DatasetInput {
   return {
-    datasets: datasets.map(({ dataset: id, schema, profile, ...dataset }) => {
-      const ofDataset = tags
-        .filter(({ dataset }) => dataset === id)
-        .map(({ key, value }) => ({ key, value }))
-      return {
-        ...(ofDataset.length > 0 && { tags: ofDataset }),
-        dataset: {
-          ...dataset,
-          ...(schema !== null && { schema }),
-          ...(profile !== null && { profile }),
-        },
-      }
-    }),
-    inputs: models.filter(({ direction }) => direction === 'input'),
-    outputs: models.filter(({ direction }) => direction === 'output'),
+    ...(tags.length > 0 && { tags: tags.map(({ key, value }) => ({ key, value })) }),
+    dataset: {
+      name,
+      digest,
+      source_type,
+      source,
+      ...(schema !== null && { schema }),
+      ...(profile !== null && { profile }),
+    },
   }
 }
 

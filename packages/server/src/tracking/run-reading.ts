@@ -1,8 +1,8 @@
 import type { Run } from '@millrace/api/runs'
-import { compileOnce, type Db } from '../db/dialect.ts'
+import { compileOnce, type Db, inPieces } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import type { Int64 } from '../db/schema.ts'
-import { listInputs, type RunInputs } from './run-input-store.ts'
+import { listInputs, NO_INPUTS, type RunInputs } from './run-input-store.ts'
 import { hasEnded, type RunRow, toWireInfo } from './run-store.ts'
 
 /** The run with that internal id, or undefined. */
@@ -22,15 +22,16 @@ const selectMetrics = compileOnce<{ run: number }, LatestMetric>((db, param) =>
   db
     .selectFrom('metric_latest')
     .select(['key', 'value', 'is_nan', 'step', 'ts'])
-    .where('run', '=', param('run')),
+    .where('run', '=', param('run'))
+    .orderBy('key'),
 )
 
 const selectParams = compileOnce<{ run: number }, { key: number; value: string }>((db, param) =>
-  db.selectFrom('param').select(['key', 'value']).where('run', '=', param('run')),
+  db.selectFrom('param').select(['key', 'value']).where('run', '=', param('run')).orderBy('key'),
 )
 
 const selectTags = compileOnce<{ run: number }, { key: number; value: string }>((db, param) =>
-  db.selectFrom('tag').select(['key', 'value']).where('run', '=', param('run')),
+  db.selectFrom('tag').select(['key', 'value']).where('run', '=', param('run')).orderBy('key'),
 )
 
 const selectDoc = compileOnce<{ run: number }, { data: string }>((db, param) =>
@@ -49,20 +50,89 @@ export async function readRunJson(db: Db, row: RunRow): Promise<string> {
   return buildRunJson(db, row)
 }
 
+/** A page of runs as JSON texts, in a number of statements that does not grow with the page. */
+export async function readRunTexts(db: Db, rows: readonly RunRow[]): Promise<string[]> {
+  const [row] = rows
+  if (rows.length === 1 && row !== undefined) return [await readRunJson(db, row)]
+  const texts = new Map<number, string>()
+  for (const runs of inPieces(rows.filter(hasEnded).map(({ id }) => id))) {
+    const docs = await db.selectFrom('run_doc').selectAll().where('run', 'in', runs).execute()
+    for (const { run, data } of docs) texts.set(run, data)
+  }
+  for (const others of inPieces(rows.filter(({ id }) => !texts.has(id)))) {
+    for (const [id, text] of await buildRunTexts(db, others)) texts.set(id, text)
+  }
+  return rows.map(({ id }) => texts.get(id) ?? '')
+}
+
+async function buildRunTexts(db: Db, rows: readonly RunRow[]): Promise<[number, string][]> {
+  const runs = rows.map(({ id }) => id)
+  const metrics = await db
+    .selectFrom('metric_latest')
+    .select(['run', 'key', 'value', 'is_nan', 'step', 'ts'])
+    .where('run', 'in', runs)
+    .orderBy('run')
+    .orderBy('key')
+    .execute()
+  const entries = async (table: 'param' | 'tag') =>
+    Map.groupBy(
+      await db
+        .selectFrom(table)
+        .select(['run', 'key', 'value'])
+        .where('run', 'in', runs)
+        .orderBy('run')
+        .orderBy('key')
+        .execute(),
+      ({ run }) => run,
+    )
+  const [metricsByRun, params, tags] = [
+    Map.groupBy(metrics, ({ run }) => run),
+    await entries('param'),
+    await entries('tag'),
+  ]
+  const inputs = await listInputs(db, runs)
+  const texts: [number, string][] = []
+  for (const row of rows) {
+    const data = {
+      metrics: metricsByRun.get(row.id) ?? [],
+      params: params.get(row.id) ?? [],
+      tags: tags.get(row.id) ?? [],
+      inputs: inputs.get(row.id) ?? NO_INPUTS,
+    }
+    texts.push([row.id, await runText(db, row, data)])
+  }
+  return texts
+}
+
 /** A run's JSON text from its rows. */
 export async function buildRunJson(db: Db, row: RunRow): Promise<string> {
+  const run = row.id
+  const metrics = await selectMetrics(db, { run })
+  const params = await selectParams(db, { run })
+  const tags = await selectTags(db, { run })
+  const inputs = (await listInputs(db, [run])).get(run) ?? NO_INPUTS
+  return runText(db, row, { metrics, params, tags, inputs })
+}
+
+interface RunData {
+  metrics: readonly LatestMetric[]
+  params: readonly { key: number; value: string }[]
+  tags: readonly { key: number; value: string }[]
+  inputs: RunInputs
+}
+
+async function runText(
+  db: Db,
+  row: RunRow,
+  { metrics, params, tags, inputs }: RunData,
+): Promise<string> {
   const names = keyNames(db)
-  const metrics = await selectMetrics(db, { run: row.id })
-  const params = await selectParams(db, { run: row.id })
-  const tags = await selectTags(db, { run: row.id })
   for (const rows of [metrics, params, tags]) {
     await names.load(
       db,
       rows.map(({ key }) => key),
     )
   }
-  const inputs = await listInputs(db, row.id)
-
   const metricTexts = metrics.map(
     ({ key, value, is_nan, step, ts }) =>
       `{"key":${quotedName(names.known(key))},"value":${is_nan ? '"NaN"' : doubleText(value)},"timestamp":${ts},"step":${step}}`,
@@ -75,6 +145,51 @@ export async function buildRunJson(db: Db, row: RunRow): Promise<string> {
     list('tags', tags.map(pair)),
   ]
   return `{"info":${infoText(row)},"data":{${data.filter(Boolean).join(',')}},${inputsText(inputs)}}`
+}
+
+/** Those runs of some experiments, or among some runs, whose latest metrics are not summarised. */
+export async function listUnfolded(
+  db: Db,
+  experiments: readonly number[],
+  among?: readonly RunRow[],
+): Promise<number[]> {
+  const unfolded: number[] = []
+  for (const piece of inPieces<RunRow | number>(among ?? experiments)) {
+    const rows = await db
+      .selectFrom('metric_tail')
+      .select('run')
+      .distinct()
+      .where('experiment', 'in', experimentsOf(piece))
+      .where('folded', '=', 0)
+      .$if(among !== undefined, (query) => query.where('run', 'in', runsOf(piece)))
+      .execute()
+    unfolded.push(...rows.map(({ run }) => run))
+  }
+  return unfolded
+}
+
+function experimentsOf(piece: readonly (RunRow | number)[]): number[] {
+  return [...new Set(piece.map((each) => (typeof each === 'number' ? each : each.experiment)))]
+}
+
+function runsOf(piece: readonly (RunRow | number)[]): number[] {
+  return piece.flatMap((each) => (typeof each === 'number' ? [] : [each.id]))
+}
+
+const selectUnfolded = compileOnce<{ experiment: number; run: number }, { id: number }>(
+  (db, param) =>
+    db
+      .selectFrom('metric_tail')
+      .select('id')
+      .where('experiment', '=', param('experiment'))
+      .where('folded', '=', 0)
+      .where('run', '=', param('run'))
+      .limit(1),
+)
+
+/** Whether a run has points that its latest metrics do not know. */
+export async function isUnfolded(db: Db, { id: run, experiment }: RunRow): Promise<boolean> {
+  return (await selectUnfolded(db, { experiment, run })).length > 0
 }
 
 /** A run without data, as `runs/create` answers it. */

@@ -1,7 +1,7 @@
 import { invalid, invariant, notFound } from '@millrace/api/errors'
 import { RUN_STATUSES, type RunInfo, type RunStatus } from '@millrace/api/runs'
 import type { Selectable } from 'kysely'
-import { compileOnce, type Db } from '../db/dialect.ts'
+import { compileOnce, type Db, insertReturningId, insertRows, lockRow } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import { type Int64, type RunTable, STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 import { touch } from './touched-runs.ts'
@@ -50,9 +50,15 @@ export async function getRunToWrite(db: Db, run_id: string): Promise<RunRow> {
   return row
 }
 
-/** Drops what was derived from the run and lets background work look at it again. */
+/**
+ * Drops what was derived from the run and lets background work look at it again. Only ended runs
+ * have a document; locked, they get no new one before this transaction ends.
+ */
 export async function beforeWrite(db: Db, run: RunRow): Promise<void> {
-  if (hasEnded(run)) await deleteDoc(db, { run: run.id })
+  if (hasEnded(run)) {
+    await lockRow(db, 'run', run.id)
+    await deleteDoc(db, { run: run.id })
+  }
   touch(db, run.id)
 }
 
@@ -84,28 +90,22 @@ interface NewRun {
   artifact_uri: string
 }
 
-const insert = compileOnce<NewRun & Record<string, unknown>, { id: number }>((db, param) =>
-  db
-    .insertInto('run')
-    .values({
-      experiment: param('experiment'),
-      uuid: param('uuid'),
-      name: param('name'),
-      user_id: param('user_id'),
-      status: param('status'),
-      start_time: param('start_time'),
-      artifact_uri: param('artifact_uri'),
-      end_time: null,
-      stage: STAGE_ACTIVE,
-      deleted_time: null,
-    })
-    .returning('id'),
-)
+const insert = insertReturningId('run', [
+  'experiment',
+  'uuid',
+  'name',
+  'user_id',
+  'status',
+  'start_time',
+  'artifact_uri',
+  'end_time',
+  'stage',
+  'deleted_time',
+])
 
 export async function insertRun(db: Db, run: NewRun): Promise<RunRow> {
-  const [row] = await insert(db, { ...run })
-  invariant(row, 'an inserted run has an id')
-  return { ...run, id: row.id, end_time: null, stage: STAGE_ACTIVE, deleted_time: null }
+  const row = { ...run, end_time: null, stage: STAGE_ACTIVE, deleted_time: null }
+  return { ...row, id: await insert(db, row) }
 }
 
 export async function updateRun(
@@ -123,21 +123,11 @@ export async function updateRunStage(db: Db, id: number, stage: number): Promise
   await db.updateTable('run').set({ stage, deleted_time }).where('id', '=', id).execute()
 }
 
-interface KeyedValue extends Record<string, unknown> {
-  run: number
-  key: number
-  experiment: number
-  value: string
-}
-
-const insertParam = compileOnce<KeyedValue, unknown>((db, param) =>
-  db.insertInto('param').values({
-    run: param('run'),
-    key: param('key'),
-    experiment: param('experiment'),
-    value: param('value'),
-  }),
-)
+const insertNewParams = insertRows('param', {
+  columns: ['run', 'key', 'experiment', 'value'],
+  key: ['run', 'key'],
+  whenThere: 'keep',
+})
 
 const selectParam = compileOnce<{ run: number; key: number }, { value: string }>((db, param) =>
   db
@@ -147,47 +137,56 @@ const selectParam = compileOnce<{ run: number; key: number }, { value: string }>
     .where('key', '=', param('key')),
 )
 
+const selectParams = compileOnce<{ run: number }, { key: number; value: string }>((db, param) =>
+  db.selectFrom('param').select(['key', 'value']).where('run', '=', param('run')),
+)
+
 export interface ParamChange {
   key: string
   old_value: string
   new_value: string
 }
 
-/** Inserts params that are new and returns those that already have another value. */
+/**
+ * Inserts params that are new and returns those that already have another value. What is there is
+ * read after the insert: then it includes what another writer put there in the meantime.
+ */
 export async function insertParams(
   db: Db,
   { id: run, experiment }: RunRow,
   params: readonly { key: string; value: string }[],
 ): Promise<ParamChange[]> {
-  const changes: ParamChange[] = []
   const ids = await keyNames(db).ensure(
     db,
     params.map(({ key }) => key),
   )
-  for (const { key: name, value } of params) {
-    const key = idOf(ids, name)
-    const [stored] = await selectParam(db, { run, key })
-    if (stored === undefined) await insertParam(db, { run, key, experiment, value })
-    else if (stored.value !== value) {
-      changes.push({ key: name, old_value: stored.value, new_value: value })
-    }
-  }
-  return changes
+  const rows = params.map(({ key, value }) => ({ run, key: idOf(ids, key), experiment, value }))
+  await insertNewParams(db, rows)
+  const stored = await readParams(
+    db,
+    run,
+    rows.map(({ key }) => key),
+  )
+  return params.flatMap(({ key, value }) => {
+    const old_value = stored.get(idOf(ids, key)) ?? value
+    return old_value === value ? [] : [{ key, old_value, new_value: value }]
+  })
 }
 
-const upsertTag = compileOnce<KeyedValue, unknown>((db, param) =>
-  db
-    .insertInto('tag')
-    .values({
-      run: param('run'),
-      key: param('key'),
-      experiment: param('experiment'),
-      value: param('value'),
-    })
-    .onConflict((conflict) =>
-      conflict.columns(['run', 'key']).doUpdateSet((row) => ({ value: row.ref('excluded.value') })),
-    ),
-)
+/** Values of some params of a run; of many, all are read, because that is one statement. */
+async function readParams(db: Db, run: number, keys: number[]): Promise<Map<number, string>> {
+  const [key] = keys
+  if (keys.length !== 1 || key === undefined) {
+    return new Map((await selectParams(db, { run })).map((row) => [row.key, row.value]))
+  }
+  return new Map((await selectParam(db, { run, key })).map(({ value }) => [key, value]))
+}
+
+const replaceTags = insertRows('tag', {
+  columns: ['run', 'key', 'experiment', 'value'],
+  key: ['run', 'key'],
+  whenThere: 'replace',
+})
 
 /** Sets tags of a run; of a key that comes twice the later value stays. */
 export async function upsertTags(
@@ -199,9 +198,12 @@ export async function upsertTags(
     db,
     tags.map(({ key }) => key),
   )
-  for (const { key, value } of tags) {
-    await upsertTag(db, { run, key: idOf(ids, key), experiment, value })
-  }
+  const byKey = new Map(tags.map(({ key, value }) => [idOf(ids, key), value]))
+  const rows = [...byKey].map(([key, value]) => ({ run, key, experiment, value }))
+  await replaceTags(
+    db,
+    rows.sort((a, b) => a.key - b.key),
+  )
 }
 
 /** Deletes a tag of a run and says whether there was one. */

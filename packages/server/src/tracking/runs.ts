@@ -29,7 +29,7 @@ import { checkModelJson, readModelHistory } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'
-import { newRun, readRunJson } from './run-reading.ts'
+import { isUnfolded, newRun, readRunJson } from './run-reading.ts'
 import {
   beforeWrite,
   deleteTag,
@@ -89,7 +89,7 @@ export const runs: Handlers<Api['runs']> = {
 
   async get({ db, fold }, input) {
     const run = await getRun(db, requireRunId(input))
-    await fold([run.id])
+    if (await isUnfolded(db, run)) await fold([run.id])
     return new JsonText(`{"run":${await readRunJson(db, run)}}`)
   },
 

@@ -1,13 +1,49 @@
 import type { Db } from '../db/dialect.ts'
 
-const touchedByDatabase = new WeakMap<object, Set<number>>()
-
 /** Runs that were written to and that background work has not looked at since. */
-export function touchedRuns(db: Db): Set<number> {
+export class TouchedRuns {
+  readonly #waiting = new Set<number>()
+  readonly #settling = new Map<number, number>()
+
+  add(run: number): void {
+    this.#waiting.add(run)
+  }
+
+  /** Has the run looked at again once it was left alone until `atMs`. */
+  addLater(run: number, atMs: number): void {
+    this.#settling.set(run, atMs)
+  }
+
+  /** The next run to look at, and whether it was left alone since `addLater`. */
+  next(nowMs: number): { run: number; isSettled: boolean } | undefined {
+    const [run] = this.#waiting
+    if (run !== undefined) return { run, isSettled: false }
+    const [settling] = this.#settling
+    if (settling === undefined || settling[1] > nowMs) return undefined
+    return { run: settling[0], isSettled: true }
+  }
+
+  /** Takes a run off the list that `next` gave. */
+  delete({ run, isSettled }: { run: number; isSettled: boolean }): void {
+    if (isSettled) this.#settling.delete(run)
+    else this.#waiting.delete(run)
+  }
+
+  /** How many runs `next` would give one after the other. */
+  count(nowMs: number): number {
+    const settled = [...this.#settling.values()].filter((atMs) => atMs <= nowMs)
+    return this.#waiting.size + settled.length
+  }
+}
+
+const touchedByDatabase = new WeakMap<object, TouchedRuns>()
+
+/** The runs of a database that were touched through this process. */
+export function touchedRuns(db: Db): TouchedRuns {
   const { adapter } = db.getExecutor()
   let touched = touchedByDatabase.get(adapter)
   if (touched === undefined) {
-    touched = new Set()
+    touched = new TouchedRuns()
     touchedByDatabase.set(adapter, touched)
   }
   return touched
