@@ -4,6 +4,8 @@ import type { ArtifactPath } from './artifact-path.ts'
 import type { ByteRange, ResolvedRange } from './byte-range.ts'
 import { openFileStore } from './file-store.ts'
 import type { ArtifactLocation } from './location.ts'
+import type { S3Options } from './s3-options.ts'
+import { openS3Store } from './s3-store.ts'
 
 /**
  * Where artifacts are kept. Paths are relative to the store's root; a directory exists when
@@ -40,6 +42,36 @@ export interface ArtifactStore {
 
   /** Deletes a file, or a directory with all that is below it; what is missing is no error. */
   delete(path: ArtifactPath): Promise<void>
+
+  /** Ways past this program, straight to the store; undefined where there are none. */
+  readonly direct?: DirectAccess
+}
+
+/** Signed requests by which clients reach one object without credentials of their own. */
+export interface DirectAccess {
+  presignDownload(path: ArtifactPath, expiresSeconds: number): Promise<PresignedDownload>
+  presignUpload(path: ArtifactPath, expiresSeconds: number): Promise<PresignedRequest>
+  /** An upload in parts; `urls` are those of part 1, 2 and so on. */
+  createParts(path: ArtifactPath, count: number): Promise<{ uploadId: string; urls: string[] }>
+  /** An upload that is unknown or was given up is RESOURCE_DOES_NOT_EXIST. */
+  completeParts(path: ArtifactPath, uploadId: string, parts: readonly UploadedPart[]): Promise<void>
+  abortParts(path: ArtifactPath, uploadId: string): Promise<void>
+}
+
+export interface PresignedRequest {
+  url: string
+  /** What the client has to send with it, to the letter. */
+  headers: Record<string, string>
+}
+
+export interface PresignedDownload extends PresignedRequest {
+  sizeBytes: number
+}
+
+export interface UploadedPart {
+  /** From 1 on. */
+  number: number
+  etag: string
 }
 
 export type ArtifactEntry =
@@ -74,6 +106,8 @@ export interface WriteOptions {
   signal?: AbortSignal
   /** A longer body is INVALID_PARAMETER_VALUE. */
   sizeMaxBytes?: number
+  /** The length of the body, where it is known. */
+  sizeBytes?: number
 }
 
 export interface WrittenArtifact {
@@ -82,16 +116,22 @@ export interface WrittenArtifact {
   sha256: string
 }
 
+/** What stores need to know besides the location. */
+export interface StoreOptions {
+  s3?: S3Options
+}
+
 /**
  * The store of a location; nothing is read or created yet.
  *
  * @throws ApiError INVALID_PARAMETER_VALUE for a scheme this server cannot reach
  */
-export function openStore(location: ArtifactLocation): ArtifactStore {
+export function openStore(location: ArtifactLocation, options: StoreOptions = {}): ArtifactStore {
   switch (location.scheme) {
     case 'file':
       return openFileStore(location.path)
     case 's3':
+      return openS3Store(location, options.s3)
     case 'mlflow-artifacts':
     case 'other': {
       const scheme = location.scheme === 'other' ? location.name : location.scheme

@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
-import { addAbortSignal, Readable } from 'node:stream'
-import { ApiError, invalid } from '@millrace/api/errors'
+import type { Readable } from 'node:stream'
+import { ApiError } from '@millrace/api/errors'
 import type { WriteOptions, WrittenArtifact } from './artifact-store.ts'
 import { childPath, type Directory, hasCode, ignore, openChildDirectory } from './directory.ts'
+import { uploadChunks } from './upload-body.ts'
 
 /**
  * Where unfinished uploads live, directly below the root and so on its file system. `#` is in no
@@ -48,22 +49,17 @@ export async function createUpload(root: Directory): Promise<Upload> {
 export async function receive(
   body: Readable | AsyncIterable<Uint8Array>,
   handle: FileHandle,
-  { signal, sizeMaxBytes = Infinity }: WriteOptions,
+  options: WriteOptions,
 ): Promise<WrittenArtifact> {
   const hash = createHash('sha256')
   let sizeBytes = 0
-  for await (const chunk of chunksOf(body, signal)) {
-    signal?.throwIfAborted()
+  for await (const chunk of uploadChunks(body, options)) {
     sizeBytes += chunk.length
-    if (sizeBytes > sizeMaxBytes) {
-      throw invalid(`Artifact size is too large. Max size is ${sizeMaxBytes} bytes.`)
-    }
     // The hash is computed here while a thread of the pool writes the same bytes.
     const written = writeAll(handle, chunk)
     hash.update(chunk)
     await written
   }
-  signal?.throwIfAborted()
   await handle.sync().catch(refuseWhenFull)
   return { sizeBytes, sha256: hash.digest('hex') }
 }
@@ -78,13 +74,6 @@ export async function removeStaleUploads(root: Directory): Promise<void> {
       await unlink(path).catch(ignore(undefined, 'ENOENT'))
     }
   }
-}
-
-function chunksOf(body: Readable | AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {
-  if (!(body instanceof Readable)) return body
-  if (signal) addAbortSignal(signal, body)
-  const chunks: AsyncIterable<Uint8Array> = body.iterator({ destroyOnReturn: false })
-  return chunks
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array) {

@@ -1,0 +1,189 @@
+import { Readable } from 'node:stream'
+import { invalid, invariant } from '@millrace/api/errors'
+import {
+  type ArtifactPath,
+  formatArtifactPath,
+  isArtifactName,
+  joinArtifactPaths,
+  parseArtifactPath,
+} from './artifact-path.ts'
+import type {
+  ArtifactEntry,
+  ArtifactStat,
+  ArtifactStore,
+  FileVersion,
+  OpenArtifact,
+  OpenOptions,
+} from './artifact-store.ts'
+import { type ByteRange, type ResolvedRange, resolveRange } from './byte-range.ts'
+import type { S3Location } from './location.ts'
+import { bucketOpener } from './s3-bucket.ts'
+import { s3DirectAccess } from './s3-direct.ts'
+import { resumableBody } from './s3-download.ts'
+import { isMissing, statusOf, unavailable } from './s3-failure.ts'
+import { deleteKeys, listDirectory, listKeys } from './s3-listing.ts'
+import {
+  directoryPrefix,
+  explained,
+  fileKey,
+  headVersion,
+  isDirectory,
+  quoted,
+  type S3Root,
+  versionOf,
+} from './s3-object.ts'
+import { DEFAULT_S3_OPTIONS, type S3Options } from './s3-options.ts'
+import { uploadObject } from './s3-upload.ts'
+
+/** Tries to read a range of a file that is replaced all the time. */
+const OPEN_TRIES_MAX = 5
+
+/**
+ * A store below a prefix of a bucket. A file and a directory may have the same name there. The AWS
+ * SDK is loaded, and its usual chain of credentials asked, with the first request.
+ */
+export function openS3Store(
+  { bucket: name, segments: base }: S3Location,
+  options: S3Options = DEFAULT_S3_OPTIONS,
+): ArtifactStore {
+  const open = bucketOpener(name, options)
+  const openRoot = async (): Promise<S3Root> => ({ bucket: await open(), base })
+  return {
+    list: async (path) => list(await openRoot(), path),
+    stat: async (path) => stat(await openRoot(), path),
+    open: async (path, options = {}) => openArtifact(await openRoot(), path, options),
+    delete: async (path) => deleteArtifact(await openRoot(), path),
+    direct: s3DirectAccess(openRoot),
+
+    async write(path, body, options = {}) {
+      const root = await openRoot()
+      return await uploadObject(root.bucket, { key: fileKey(root, path), path }, body, options)
+    },
+  }
+}
+
+async function list(root: S3Root, path: ArtifactPath): Promise<ArtifactEntry[]> {
+  const prefix = directoryPrefix(root, path)
+  const { files, directories } = await listDirectory(root.bucket, prefix)
+  const at = (name: string) => joinArtifactPaths(path, parseArtifactPath(name))
+  const entries: [name: string, ArtifactEntry][] = []
+  for (const name of directories.filter(isArtifactName)) {
+    entries.push([name, { kind: 'directory', path: at(name) }])
+  }
+  for (const [name, sizeBytes] of files) {
+    if (isArtifactName(name)) entries.push([name, { kind: 'file', path: at(name), sizeBytes }])
+  }
+  return entries
+    .map(([name, entry]) => [Buffer.from(name), entry] as const)
+    .sort(([a], [b]) => Buffer.compare(a, b))
+    .map(([, entry]) => entry)
+}
+
+async function stat(root: S3Root, path: ArtifactPath): Promise<ArtifactStat> {
+  if (path.length === 0) return { kind: 'directory' }
+  try {
+    return { kind: 'file', ...(await headVersion(root, path)) }
+  } catch (error) {
+    if (isMissing(error) && (await isDirectory(root, path))) return { kind: 'directory' }
+    throw await explained(root, path, error)
+  }
+}
+
+async function openArtifact(
+  root: S3Root,
+  path: ArtifactPath,
+  { range, ifRange }: OpenOptions,
+): Promise<OpenArtifact> {
+  if (path.length === 0) throw directoryRefusal(path)
+  try {
+    return range ? await openRange(root, path, range, ifRange) : await openWhole(root, path)
+  } catch (error) {
+    if (isMissing(error) && (await isDirectory(root, path))) throw directoryRefusal(path)
+    throw await explained(root, path, error)
+  }
+}
+
+async function openWhole(root: S3Root, path: ArtifactPath): Promise<OpenArtifact> {
+  const stop = new AbortController()
+  const answer = await getObject(root, path, {}, stop.signal)
+  const version = versionOf(answer, answer.ContentLength)
+  const whole = { start: 0, end: version.totalBytes - 1 }
+  const body = download(root, path, version, { ...whole, stop, first: answer.body })
+  return { ...version, sizeBytes: version.totalBytes, body }
+}
+
+/** Not every S3 server knows ranges that count from the end, so the size is asked for first. */
+async function openRange(
+  root: S3Root,
+  path: ArtifactPath,
+  wanted: ByteRange,
+  ifRange: string | undefined,
+  tries = OPEN_TRIES_MAX,
+): Promise<OpenArtifact> {
+  const version = await headVersion(root, path)
+  if (ifRange !== undefined && ifRange !== version.etag) return await openWhole(root, path)
+  const range = resolveRange(wanted, version.totalBytes)
+  if (!range) return { ...version, sizeBytes: 0, range: 'unsatisfiable', body: Readable.from([]) }
+  const stop = new AbortController()
+  try {
+    const first = await readFrom(root, path, version, range, stop.signal)
+    const body = download(root, path, version, { ...range, stop, first })
+    return { ...version, sizeBytes: range.end - range.start + 1, range, body }
+  } catch (error) {
+    if (statusOf(error) !== 412 || tries === 0) throw error
+    return await openRange(root, path, wanted, ifRange, tries - 1)
+  }
+}
+
+function download(
+  root: S3Root,
+  path: ArtifactPath,
+  version: FileVersion,
+  begun: ResolvedRange & { stop: AbortController; first: Readable },
+): Readable {
+  const { end, stop } = begun
+  return resumableBody({
+    ...begun,
+    read: (start) => readFrom(root, path, version, { start, end }, stop.signal),
+  })
+}
+
+/** Part of one version of a file; a 412 when there is another one by now. */
+async function readFrom(
+  root: S3Root,
+  path: ArtifactPath,
+  { etag }: FileVersion,
+  { start, end }: ResolvedRange,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const wanted = { Range: `bytes=${start}-${end}`, IfMatch: etag }
+  const answer = await getObject(root, path, wanted, signal)
+  const isWanted = answer.ContentRange?.startsWith(`bytes ${start}-${end}/`) === true
+  if (isWanted && quoted(answer.ETag) === etag) return answer.body
+  answer.body.destroy()
+  throw unavailable(`The S3 server of 's3://${root.bucket.name}' did not give the range asked for`)
+}
+
+async function getObject(
+  root: S3Root,
+  path: ArtifactPath,
+  wanted: { Range?: string; IfMatch?: string },
+  abortSignal: AbortSignal,
+) {
+  const { sdk, client, base } = root.bucket
+  const command = new sdk.GetObjectCommand({ ...base, Key: fileKey(root, path), ...wanted })
+  const answer = await client.send(command, { abortSignal })
+  invariant(answer.Body instanceof Readable, 'bodies are streams in Node')
+  return { ...answer, body: answer.Body }
+}
+
+async function deleteArtifact(root: S3Root, path: ArtifactPath): Promise<void> {
+  for await (const keys of listKeys(root.bucket, directoryPrefix(root, path))) {
+    await deleteKeys(root.bucket, keys)
+  }
+  if (path.length > 0) await deleteKeys(root.bucket, [fileKey(root, path)])
+}
+
+function directoryRefusal(path: ArtifactPath) {
+  return invalid(`Artifact path refers to a directory, not a file: '${formatArtifactPath(path)}'`)
+}
