@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { addImagesCommands } from './commands/images-commands.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
 import { addServerCommand } from './commands/server.ts'
 
@@ -14,6 +15,7 @@ const program = new Command('millrace')
 addServerCommand(program, 'server')
 addServerCommand(program, 'ui')
 addModelsCommands(program)
+addImagesCommands(program)
 
 try {
   await program.parseAsync()
