@@ -18,6 +18,9 @@ export interface ModelEnvironment {
   leftOut: string[]
 }
 
+/** Whose environment a file describes, in what people read. */
+type Owner = 'model' | 'project'
+
 const PYTHON = /^\d{1,2}\.\d{1,3}(?:\.\d{1,3})?$/
 const PYTHON_PIN = /^python\s*(?:=|==|<=|>=)\s*([\d.]+?)(?:\.\*)?$/
 const BUILD_PACKAGE = /^(?:pip|setuptools|wheel)(?![\w-])/
@@ -55,10 +58,7 @@ export async function readModelEnvironment(
   const declared =
     pythonEnvText === undefined
       ? fromConda(condaText, environmentFiles.conda, requirementsText !== undefined)
-      : fromPythonEnv(pythonEnvText, environmentFiles.virtualenv)
-  if (declared.python !== undefined && !PYTHON.test(declared.python)) {
-    throw invalid(`The model asks for Python '${declared.python}', which is no version.`)
-  }
+      : declaredByPythonEnv(pythonEnvText, environmentFiles.virtualenv, 'model')
 
   const lines = declared.lines.flatMap((line) => {
     if (!isReference(line, 'r', REQUIREMENTS_FILE)) return [line]
@@ -76,30 +76,51 @@ export async function readModelEnvironment(
   }
 }
 
-interface Declared {
+/** What a file says about an environment, each requirement as the line that it is. */
+export interface DeclaredEnvironment {
+  /** `3.11.7` or `3.11` */
   python: string | undefined
   buildLines: string[]
   lines: string[]
   leftOut: string[]
 }
 
-function fromPythonEnv(text: string, file: string): Declared {
+/**
+ * Reads a `python_env.yaml`.
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE when it cannot be read
+ */
+export function declaredByPythonEnv(text: string, file: string, owner: Owner): DeclaredEnvironment {
   const parsed = PythonEnvironmentFile.safeParse(parseYaml(text, file) ?? {})
-  if (!parsed.success) throw unreadable(file, parsed.error)
+  if (!parsed.success) throw unreadable(file, owner, parsed.error)
   const { python, build_dependencies, dependencies } = parsed.data
   return {
-    python: python ?? undefined,
+    python: checkedVersion(python ?? undefined, owner),
     buildLines: (build_dependencies ?? []).flatMap(requirementLines),
     lines: (dependencies ?? []).flatMap(requirementLines),
     leftOut: [],
   }
 }
 
-function fromConda(text: string | undefined, file: string, hasRequirements: boolean): Declared {
-  const ownLines = hasRequirements ? [`-r ${REQUIREMENTS_FILE}`] : undefined
-  const declared: Declared = { python: undefined, buildLines: [], lines: [], leftOut: [] }
-  const parsed = CondaFile.safeParse(text === undefined ? {} : (parseYaml(text, file) ?? {}))
-  if (!parsed.success) throw unreadable(file, parsed.error)
+function fromConda(text: string | undefined, file: string, hasRequirements: boolean) {
+  const declared = declaredByConda(text ?? '', file, 'model')
+  return hasRequirements ? { ...declared, lines: [`-r ${REQUIREMENTS_FILE}`] } : declared
+}
+
+/**
+ * Reads of a `conda.yaml` what pip can install: its Python, its build packages and its pip section.
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE when it cannot be read
+ */
+export function declaredByConda(text: string, file: string, owner: Owner): DeclaredEnvironment {
+  const declared: DeclaredEnvironment = {
+    python: undefined,
+    buildLines: [],
+    lines: [],
+    leftOut: [],
+  }
+  const parsed = CondaFile.safeParse(parseYaml(text, file) ?? {})
+  if (!parsed.success) throw unreadable(file, owner, parsed.error)
   for (const dependency of parsed.data.dependencies ?? []) {
     if (typeof dependency !== 'string') {
       declared.lines.push(...(dependency.pip ?? []).flatMap(requirementLines))
@@ -112,7 +133,12 @@ function fromConda(text: string | undefined, file: string, hasRequirements: bool
       declared.buildLines.push(dependency.replace(/(?<![<>=!~])=(?!=)/, '=='))
     } else declared.leftOut.push(dependency)
   }
-  return { ...declared, lines: ownLines ?? declared.lines }
+  return { ...declared, python: checkedVersion(declared.python, owner) }
+}
+
+function checkedVersion(python: string | undefined, owner: Owner): string | undefined {
+  if (python === undefined || PYTHON.test(python)) return python
+  throw invalid(`The ${owner} asks for Python '${python}', which is no version.`)
 }
 
 /** Whether a line includes the one file beside it that MLflow itself writes such lines for. */
@@ -121,10 +147,10 @@ function isReference(line: string, option: 'r' | 'c', file: string): boolean {
   return flag === `-${option}` && name === file && rest.length === 0
 }
 
-function unreadable(file: string, error: z.ZodError) {
+function unreadable(file: string, owner: Owner, error: z.ZodError) {
   const [problem] = error.issues
   const where = problem?.path.join('.') || 'the whole'
-  return invalid(`The model's ${file} cannot be read: ${where}: ${problem?.message}`)
+  return invalid(`The ${owner}'s ${file} cannot be read: ${where}: ${problem?.message}`)
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -1,5 +1,13 @@
 import { invalid } from '@millrace/api/errors'
 import type { TemplatePart } from './command-template.ts'
+import {
+  BUILTINS,
+  EVALUATING,
+  EVALUATING_FLAG,
+  isShellText,
+  NUMERIC_TEST,
+  PREFIXES,
+} from './shell-grammar.ts'
 
 /** A word of a command: text, and names of parameters whose values are put there as they are. */
 export type Word = TemplatePart[]
@@ -46,36 +54,6 @@ interface Scan {
   reference: (parameter: string) => string
 }
 
-/** Built into bash or part of its grammar, and no program. */
-const BUILTINS = new Set(
-  (
-    '. : [[ alias bind break builtin case cd command continue coproc declare dirs disown do done ' +
-    'elif else enable esac eval exec exit export fc fg fi for function getopts hash if in jobs let ' +
-    'local logout mapfile popd pushd read readarray readonly return select set shift shopt source ' +
-    'suspend then time times trap type typeset ulimit umask unset until wait while ! { }'
-  ).split(' '),
-)
-/** Commands that read what their words say as code, or as a name with a subscript that is code. */
-const EVALUATING = new Set(
-  (
-    '[[ alias bind compgen complete coproc declare eval export getopts let local mapfile printf ' +
-    'read readarray readonly test trap typeset unset wait ['
-  ).split(' '),
-)
-/** The flag after which these evaluate a word, and no other word. */
-const EVALUATING_FLAG: Record<string, RegExp> = {
-  printf: /^-v$/,
-  test: /^-[vR]$/,
-  '[': /^-[vR]$/,
-}
-const NUMERIC_TEST = /-(?:v|R|eq|ne|lt|le|gt|ge)\b/
-/** What may stand before a command's name. */
-const PREFIXES = new Set(
-  'builtin command do elif else env exec if nice nohup sudo then time until while xargs ! {'.split(
-    ' ',
-  ),
-)
-const SHELL = /^(?:.*\/)?(?:ba|da|k|z|a|fi|c|tc)?sh$/
 const CLOSING: Partial<Record<Context, string>> = { backquotes: '`', ansi: "'" }
 
 /**
@@ -91,7 +69,7 @@ export function scanCommand(
 ): ScannedCommand {
   const scan: Scan = {
     tokens: parts.flatMap((part): Token[] =>
-      'text' in part ? [...part.text].map((character) => ({ character })) : [part],
+      'text' in part ? Array.from(part.text, (character) => ({ character })) : [part],
     ),
     at: 0,
     contexts: ['plain'],
@@ -179,19 +157,6 @@ function evaluates({ words, current, text }: Scan): boolean {
 /** Whether what is being read is the value of a variable: `NAME=`. */
 function isAssigned({ word: [first] = [] }: Current): boolean {
   return first !== undefined && 'text' in first && /^\w+=/.test(first.text)
-}
-
-/** Whether a shell among the words takes the next one for its program: `env sh -ec`. */
-function isShellText(said: string[]): boolean {
-  const shell = said.findIndex((word) => SHELL.test(word))
-  if (shell < 0) return false
-  const flags = said.slice(shell + 1)
-  const program = flags.findIndex((word) => /^-[a-z]*c[a-z]*$/.test(word))
-  const after = flags.slice(program + 1)
-  return (
-    program >= 0 &&
-    after.every((word, i) => /^[-+]/.test(word) || /^[-+]o$/i.test(after[i - 1] ?? ''))
-  )
 }
 
 function stepPlain(scan: Scan, character: string): void {
