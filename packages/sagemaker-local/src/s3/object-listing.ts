@@ -10,6 +10,8 @@ export interface ListedObject {
   /** Of the checksum that is kept with it, as S3 lists them. */
   checksumAlgorithm?: string
   checksumType?: string
+  /** Undefined for STANDARD. */
+  storageClass?: string
 }
 
 export interface ListObjects {
@@ -141,14 +143,17 @@ function followerOf(bytes: Buffer): Buffer | undefined {
 }
 
 function listedOf(row: Record<string, unknown>): ListedObject {
-  const { checksum } = JSON.parse(String(row['properties'])) as {
+  const { checksum, headers } = JSON.parse(String(row['properties'])) as {
     checksum?: { algorithm: string; type: string }
+    headers?: Record<string, string>
   }
+  const storageClass = headers?.['x-amz-storage-class']
   return {
     key: keyText(row['key'] as Uint8Array),
     sizeBytes: Number(row['size_bytes']),
     etag: String(row['etag']),
     modifiedMs: Number(row['modified_ms']),
     ...(checksum && { checksumAlgorithm: checksum.algorithm, checksumType: checksum.type }),
+    ...(storageClass !== undefined && { storageClass }),
   }
 }

@@ -77,14 +77,15 @@ export async function putObject(store: ObjectStore, put: PutObject): Promise<Sto
   return await replaceObject(store, entry, condition)
 }
 
-/** Names the blobs of an entry in the index; when that is refused, they are removed. */
+/** Names the blobs of an entry in the index; when that is refused, they are removed or kept. */
 export async function replaceObject(
   store: ObjectStore,
   entry: Omit<LocatedObject, 'modifiedMs'>,
   condition: WriteCondition | undefined,
+  { keepBlobs = false } = {},
 ): Promise<StoredObject> {
   const modifiedMs = Date.now()
-  let unnamed = entry.blobs.map(({ id }) => id)
+  let unnamed = keepBlobs ? [] : entry.blobs.map(({ id }) => id)
   try {
     unnamed = store.write(() => {
       condition?.(findObject(store, entry.bucket, entry.key))

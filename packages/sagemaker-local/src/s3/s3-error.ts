@@ -56,6 +56,7 @@ const S3_ERRORS = {
     'The request contained trailing data that was not well-formed or did not conform to our published schema.',
   ],
   MetadataTooLarge: [400, 'Your metadata headers exceed the maximum allowed metadata size'],
+  MalformedPolicy: [400, "Policies must be valid JSON and the first byte must be '{'"],
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
   MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
   MissingRequestBodyError: [400, 'Request Body is empty'],
@@ -75,6 +76,7 @@ const S3_ERRORS = {
   ],
   NoSuchVersion: [404, 'The specified version does not exist.'],
   NoSuchWebsiteConfiguration: [404, 'The specified bucket does not have a website configuration'],
+  NotModified: [304, 'Not Modified'],
   NotImplemented: [501, 'A header you provided implies functionality that is not implemented'],
   ObjectLockConfigurationNotFoundError: [
     404,
@@ -110,10 +112,17 @@ export class S3Error extends Error {
   override readonly name = 'S3Error'
   readonly code: S3ErrorCode
   readonly details: Record<string, string>
+  /** Sent with the answer: what a 304, a 412 or a 416 says of the object. */
+  readonly headers: Record<string, string>
 
   constructor(
     code: S3ErrorCode,
-    options: { message?: string; details?: Record<string, string>; cause?: unknown } = {},
+    options: {
+      message?: string
+      details?: Record<string, string>
+      headers?: Record<string, string>
+      cause?: unknown
+    } = {},
   ) {
     super(
       options.message ?? S3_ERRORS[code][1],
@@ -121,6 +130,7 @@ export class S3Error extends Error {
     )
     this.code = code
     this.details = options.details ?? {}
+    this.headers = options.headers ?? {}
   }
 
   get status(): number {
@@ -133,5 +143,13 @@ export function invalidArgument(message: string, name: string, value: string): S
   return new S3Error('InvalidArgument', {
     message,
     details: { ArgumentName: name, ArgumentValue: value },
+  })
+}
+
+/** 501 `NotImplemented` that names what was asked for. */
+export function notImplemented(what: string): S3Error {
+  return new S3Error('NotImplemented', {
+    message: `${what} is not implemented by this object store.`,
+    details: { Header: what },
   })
 }
