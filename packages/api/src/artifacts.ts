@@ -9,6 +9,12 @@ export const FileInfo = z.object({
 })
 export type FileInfo = z.output<typeof FileInfo>
 
+/**
+ * What the body of an upload in parts calls `path`, beside the directory in the URL: the file on
+ * the client's disk, of which only the name counts.
+ */
+const BodyPath = z.string().optional()
+
 const readPath = { permission: 'READ', on: 'artifact_path', field: 'path' } as const
 const editPath = { permission: 'EDIT', on: 'artifact_path', field: 'path' } as const
 
@@ -56,7 +62,7 @@ export const artifacts = {
     summary: 'Begin an upload in parts, on stores that have them.',
     access: editPath,
     effect: 'artifacts',
-    input: z.object({ path: z.string(), num_parts: Int64.optional() }),
+    input: z.object({ path: z.string(), body_path: BodyPath, num_parts: Int64.optional() }),
     output: z.object({
       upload_id: z.string(),
       credentials: z.array(
@@ -76,6 +82,7 @@ export const artifacts = {
     effect: 'artifacts',
     input: z.object({
       path: z.string(),
+      body_path: BodyPath,
       upload_id: z.string().optional(),
       parts: z
         .array(
@@ -95,7 +102,11 @@ export const artifacts = {
     summary: 'Give up an upload in parts.',
     access: editPath,
     effect: 'artifacts',
-    input: z.object({ path: z.string(), upload_id: z.string().optional() }),
+    input: z.object({
+      path: z.string(),
+      body_path: BodyPath,
+      upload_id: z.string().optional(),
+    }),
     output: z.object({}),
   }),
   presignedDownload: endpoint({

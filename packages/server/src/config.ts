@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { parseLocation } from '@millrace/artifacts/location'
+import { DEFAULT_S3_OPTIONS, type S3Options } from '@millrace/artifacts/s3-options'
 import type { Synchronous } from './db/sqlite-dialect.ts'
 import { SERVER_OPTIONS, type ServerOption } from './server-options.ts'
 
@@ -9,6 +10,7 @@ export interface Settings {
   defaultArtifactRoot: string
   /** Directory or bucket behind `mlflow-artifacts:`. */
   artifactsDestination: string
+import { readS3Options } from './s3-settings.ts'
   servesArtifacts: boolean
   /** Long param and tag values are cut, or else refused (`MLFLOW_TRUNCATE_LONG_VALUES`). */
   truncatesLongValues: boolean
@@ -26,6 +28,13 @@ export interface Settings {
   modelSourcePattern: string
 }
 
+  /** Where in object stores the server may read artifacts besides its own; `*` for anywhere. */
+  remoteArtifactRoots: readonly string[]
+  s3: S3Options
+  /** Whether clients are given links past this server, straight to the store. */
+  givesLinks: boolean
+  /** How long links are valid that download straight from a store, unless a request says. */
+  presignedDownloadSeconds: number
 /** Everything `startServer` needs. */
 export interface ServerConfig {
   host: string
@@ -125,6 +134,12 @@ export function readConfig(
   return config
 }
 
+      remoteArtifactRoots: read('remote-artifact-roots', (uris) =>
+        uris === '' && isLoopback(host) ? ['*'] : readList(uris).map(readRemoteRoot),
+      ),
+      s3: readS3Options(read),
+      givesLinks: isYes(text('direct-transfers')),
+      presignedDownloadSeconds: read('presigned-download-url-ttl-seconds', readLinkSeconds),
 function withoutPassword(uri: string): string {
   return uri.replace(/:\/\/[^/]*@/, '://***@')
 }
@@ -183,8 +198,20 @@ function oneOf<const Choice extends string>(choices: readonly Choice[]) {
 
 function readLocation(text: string): string {
   const location = parseLocation(text)
-  if (location.scheme === 'file') return location.uri
-  throw new Error(`artifacts can be kept in a local directory so far, not behind '${text}'`)
+  if (location.scheme === 'file' || location.scheme === 's3') return location.uri
+  throw new Error('artifacts can be kept in a local directory or in S3 (s3://bucket/prefix)')
+}
+
+function readRemoteRoot(text: string): string {
+  if (text === '*' || parseLocation(text).scheme === 's3') return text
+  throw new Error(`'${text}' is no bucket such as s3://bucket or s3://bucket/prefix`)
+}
+
+function readLinkSeconds(text: string): number {
+  const seconds = readCount(text)
+  // AWS refuses the links rather than the request to make them.
+  if (seconds > 604_800) throw new Error('links are valid for a week (604800) at most')
+  return seconds
 }
 
 function localRoots(uris: readonly string[]): string[] {
@@ -233,3 +260,7 @@ export function localConfig(directory: string): ServerConfig {
     uiDirectory: undefined,
   }
 }
+      remoteArtifactRoots: [],
+      s3: DEFAULT_S3_OPTIONS,
+      givesLinks: true,
+      presignedDownloadSeconds: 300,

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { createApp } from './app.ts'
+import { checkStores } from './artifacts/check-stores.ts'
 import type { ServerConfig } from './config.ts'
 
 /** A server that listens. */
@@ -11,11 +12,12 @@ export interface RunningServer {
 }
 
 /**
- * Opens the database and listens.
+ * Tries the artifact stores, opens the database and listens.
  *
- * @throws Error saying what to do when the port is taken
+ * @throws Error saying what to do when a store cannot be used or the port is taken
  */
 export async function serve(config: ServerConfig): Promise<RunningServer> {
+  await checkStores(config.settings)
   const app = await createApp(config)
   try {
     await app.http.listen({ host: config.host, port: config.port, backlog: 1024 })

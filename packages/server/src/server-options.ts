@@ -40,7 +40,7 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     name: 'artifacts-destination',
     value: 'URI',
     env: both('ARTIFACTS_DESTINATION'),
-    describe: 'Directory behind mlflow-artifacts:/.',
+    describe: 'Directory or bucket (s3://bucket/prefix) behind mlflow-artifacts:/.',
     defaultsTo: './mlartifacts',
   },
   {
@@ -110,6 +110,59 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     name: 'expose-prometheus',
     value: 'DIRECTORY',
     env: both('EXPOSE_PROMETHEUS'),
+  {
+    name: 's3-endpoint-url',
+    value: 'URL',
+    env: [...both('S3_ENDPOINT_URL'), 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
+    describe: 'S3-compatible server that s3:// locations are at, instead of AWS.',
+  },
+  {
+    name: 's3-region',
+    value: 'REGION',
+    env: ['MILLRACE_S3_REGION', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
+    describe: 'Where buckets are looked for first; the region of each is found out.',
+  },
+  {
+    name: 's3-addressing-style',
+    value: 'STYLE',
+    env: ['MILLRACE_S3_ADDRESSING_STYLE', 'MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE'],
+    describe:
+      'path puts the bucket into the path of requests, virtual into the host name, auto into the path with --s3-endpoint-url.',
+    defaultsTo: 'auto',
+  },
+  {
+    name: 's3-upload-extra-args',
+    value: 'JSON',
+    env: both('S3_UPLOAD_EXTRA_ARGS'),
+    describe:
+      'What new objects in S3 are given, such as {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "..."} or {"ACL": "bucket-owner-full-control"}.',
+  },
+  {
+    name: 's3-expected-bucket-owner',
+    value: 'ACCOUNT',
+    env: both('S3_EXPECTED_BUCKET_OWNER'),
+    describe: 'AWS account that buckets must belong to.',
+  },
+  {
+    name: 's3-ignore-tls',
+    env: both('S3_IGNORE_TLS'),
+    describe: 'Accept any certificate of the S3 server. For tests only.',
+  },
+  {
+    name: 'direct-transfers',
+    isNegatable: true,
+    env: ['MILLRACE_DIRECT_TRANSFERS'],
+    describe:
+      'Give clients links by which they send and fetch files straight from S3; say no where clients cannot reach it.',
+    defaultsTo: 'true',
+  },
+  {
+    name: 'presigned-download-url-ttl-seconds',
+    value: 'SECONDS',
+    env: both('PRESIGNED_DOWNLOAD_URL_TTL_SECONDS'),
+    describe: 'How long a link that downloads straight from the store is valid, at most 604800.',
+    defaultsTo: '300',
+  },
     describe: 'Serve /metrics. The directory that MLflow wants here is not used.',
   },
   {
@@ -202,4 +255,11 @@ export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   'workspace-store-uri': 'there are no workspaces yet',
   'trace-archival-config': 'traces are not served yet',
   'read-replica-backend-store-uri': 'SQLite has no replicas',
+  {
+    name: 'remote-artifact-roots',
+    value: 'URIS',
+    env: ['MILLRACE_REMOTE_ARTIFACT_ROOTS'],
+    describe:
+      'Buckets (s3://bucket or s3://bucket/prefix), separated by commas, that the server may show artifacts from besides its own; * for all that its credentials reach. Default: * when it listens on this machine alone.',
+  },
 }

@@ -1,4 +1,5 @@
 import type { Api } from '@millrace/api/api'
+import { findDirectAccess } from './artifacts/artifact-root.ts'
 import type { Handlers } from './handlers.ts'
 
 /**
@@ -8,13 +9,14 @@ import type { Handlers } from './handlers.ts'
 export const MLFLOW_VERSION = '3.3.2'
 
 export const service: Handlers<Api['service']> = {
-  async serverInfo() {
+  async serverInfo({ settings }) {
+    const hasLinks = settings.servesArtifacts && findDirectAccess(settings) !== undefined
     return {
       store_type: 'SqlStore',
       workspaces_enabled: false,
       trace_archival_enabled: false,
-      multipart_uploads_enabled: false,
-      multipart_downloads_enabled: false,
+      multipart_uploads_enabled: hasLinks,
+      multipart_downloads_enabled: hasLinks,
       presigned_upload_run_id_supported: true,
       presigned_upload_model_id_supported: true,
       features_enabled: { gateway: false },

@@ -5,8 +5,12 @@ import {
   parseArtifactPath,
   percentDecode,
 } from '@millrace/artifacts/artifact-path'
-import { type ArtifactStore, openStore } from '@millrace/artifacts/artifact-store'
-import { type ArtifactLocation, parseLocation } from '@millrace/artifacts/location'
+import {
+  type ArtifactStore,
+  type DirectAccess,
+  openStore,
+} from '@millrace/artifacts/artifact-store'
+import { type ArtifactLocation, parseLocation, type S3Location } from '@millrace/artifacts/location'
 import type { Settings } from '../config.ts'
 
 /** A directory in a store that this server can reach. */
@@ -20,13 +24,17 @@ export function ownLocations(settings: Settings): ArtifactLocation[] {
   return [settings.defaultArtifactRoot, settings.artifactsDestination].map(parseLocation)
 }
 
+/** Clients may name many buckets; those asked for last are kept open. */
+const STORES_MAX = 64
 const stores = new Map<string, ArtifactStore>()
 
-function storeOf(location: ArtifactLocation): ArtifactStore {
-  const kept = stores.get(location.uri)
-  if (kept) return kept
-  const store = openStore(location)
-  stores.set(location.uri, store)
+function storeOf(location: ArtifactLocation, { s3 }: Settings): ArtifactStore {
+  const key = JSON.stringify([location.uri, location.scheme === 's3' && s3])
+  const store = stores.get(key) ?? openStore(location, { s3 })
+  stores.delete(key)
+  stores.set(key, store)
+  const [oldest] = stores.keys()
+  if (oldest !== undefined && stores.size > STORES_MAX) stores.delete(oldest)
   return store
 }
 
@@ -38,19 +46,28 @@ export function proxiedStore(settings: Settings): ArtifactStore {
       'Artifact serving is disabled. Start the server with --serve-artifacts to enable it.',
     )
   }
-  return storeOf(parseLocation(settings.artifactsDestination))
+  return storeOf(parseLocation(settings.artifactsDestination), settings)
+}
+
+/** Links to the store behind the proxy, where there is one that has them and clients may. */
+export function findDirectAccess(settings: Settings): DirectAccess | undefined {
+  const { direct } = proxiedStore(settings)
+  return settings.givesLinks ? direct : undefined
 }
 
 /**
- * Where the artifacts of a run, model or version are for this server. A local directory is reached
- * only below those that whoever started the server has named: a client may keep its artifacts in
- * any directory of its own, but cannot have the server read one to it.
+ * Where the artifacts of a run, model or version are for this server. A local directory or a bucket
+ * is reached only below those that whoever started the server has named: a client may keep its
+ * artifacts wherever it can write, but cannot have the server's rights read them to it.
  */
 export function resolveRoot(artifact_uri: string, settings: Settings): ArtifactRoot {
   const location = parseLocation(artifact_uri)
   const proxied = proxiedPath(location)
   if (proxied) return { store: proxiedStore(settings), base: proxied }
-  if (location.scheme !== 'file') return { store: storeOf(location), base: parseArtifactPath('') }
+  if (location.scheme === 's3') return resolveBucket(location, settings)
+  if (location.scheme !== 'file') {
+    return { store: storeOf(location, settings), base: parseArtifactPath('') }
+  }
   const root = settings.localArtifactRoots.find(
     (directory) => location.path === directory || location.path.startsWith(directory + sep),
   )
@@ -62,7 +79,31 @@ export function resolveRoot(artifact_uri: string, settings: Settings): ArtifactR
     )
   }
   const below = location.path.slice(root.length).split(sep).filter(Boolean).join('/')
-  return { store: storeOf(parseLocation(root)), base: parseArtifactPath(below) }
+  return { store: storeOf(parseLocation(root), settings), base: parseArtifactPath(below) }
+}
+
+/** Runs have locations of their own, and share the store of the root that these are below. */
+function resolveBucket(location: S3Location, settings: Settings): ArtifactRoot {
+  const { remoteArtifactRoots } = settings
+  const named = remoteArtifactRoots.map((uri) => (uri === '*' ? `s3://${location.bucket}` : uri))
+  const roots = [...ownLocations(settings), ...named.map(parseLocation)]
+  const root = roots.find((root) => root.scheme === 's3' && isWithin(location, root))
+  if (root?.scheme !== 's3') {
+    throw new ApiError(
+      'PERMISSION_DENIED',
+      `These artifacts are in 's3://${location.bucket}', which this server was not told to serve. ` +
+        'Read them from there, or name the bucket in MILLRACE_REMOTE_ARTIFACT_ROOTS.',
+    )
+  }
+  const below = location.segments.slice(root.segments.length).join('/')
+  return { store: storeOf(root, settings), base: parseArtifactPath(below) }
+}
+
+function isWithin(location: S3Location, root: S3Location): boolean {
+  return (
+    location.bucket === root.bucket &&
+    root.segments.every((segment, index) => location.segments[index] === segment)
+  )
 }
 
 /** Every HTTP route of the proxy begins like this. */

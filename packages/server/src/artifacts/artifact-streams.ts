@@ -21,9 +21,10 @@ export const artifactStreams: StreamHandlers<Streams['artifacts']> = {
     return download(root, requireFile(path), request)
   },
 
-  async uploadProxied({ settings, signal }, { path }, { body }) {
+  async uploadProxied({ settings, signal }, { path }, { body, sizeBytes }) {
     const target = requireFile(path)
-    await proxiedStore(settings).write(target, body, { signal })
+    const length = sizeBytes === undefined ? {} : { sizeBytes }
+    await proxiedStore(settings).write(target, body, { signal, ...length })
     return undefined
   },
 

@@ -105,7 +105,10 @@ function readInput(
     checkContentType(request.method, request.headers['content-type'])
     input = readBody(body, fields)
   }
-  return Object.assign(input, pathParams(request))
+  const params = pathParams(request)
+  // Uploads in parts have a path in the URL and another one in the body.
+  if ('path' in params && typeof input['path'] === 'string') input['body_path'] = input['path']
+  return Object.assign(input, params)
 }
 
 /** Path parameters join the input; the remainder after `*` is called `path`. */
