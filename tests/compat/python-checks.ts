@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type PythonEnvironmentName, pythonOf } from '../../tools/setup/python-environments.ts'
-import { signalGroup, startServer } from './server.ts'
+import { type StartOptions, signalGroup, startServer } from './server.ts'
 
 /** One named check of a Python script, as the script reports it. */
 export interface Check {
@@ -15,14 +15,24 @@ export interface Check {
 // A healthy script takes under a minute on a busy machine with two cores.
 const SCRIPT_LIMIT_MS = 300_000
 
+/** What a script needs besides a fresh server. */
+export interface CheckSetting {
+  server?: StartOptions
+  clientEnv?: Readonly<Record<string, string>>
+}
+
 /**
  * Runs a script of `scripts/` with a stock client against a fresh server and returns the checks that it
  * reports. Never throws: whatever goes wrong is a failed check.
  */
-export async function runChecks(client: PythonEnvironmentName, script: string): Promise<Check[]> {
+export async function runChecks(
+  client: PythonEnvironmentName,
+  script: string,
+  { server: start = {}, clientEnv = {} }: CheckSetting = {},
+): Promise<Check[]> {
   try {
-    await using server = await startServer()
-    const { output, end } = await runScript(client, script, server.url)
+    await using server = await startServer(undefined, start)
+    const { output, end } = await runScript(client, script, { url: server.url, clientEnv })
     const checks = withCrash(output, end)
     const failed = checks.find(({ ok }) => !ok)
     if (failed) failed.detail += `\n--- the server wrote ---\n${server.output()}`
@@ -32,7 +42,11 @@ export async function runChecks(client: PythonEnvironmentName, script: string): 
   }
 }
 
-function runScript(client: PythonEnvironmentName, script: string, url: string) {
+function runScript(
+  client: PythonEnvironmentName,
+  script: string,
+  { url, clientEnv }: { url: string; clientEnv: Readonly<Record<string, string>> },
+) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-client-'))
   const file = join(import.meta.dirname, 'scripts', `${script}.py`)
   return new Promise<{ output: string; end: string }>((resolve) => {
@@ -41,7 +55,7 @@ function runScript(client: PythonEnvironmentName, script: string, url: string) {
       cwd: folder,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...clientEnvironment(url, folder) },
+      env: { ...process.env, ...clientEnvironment(url, folder), ...clientEnv },
     })
     const limit = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), SCRIPT_LIMIT_MS)
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -22,21 +22,32 @@ const START_LIMIT_MS = 120_000
 const STOP_LIMIT_MS = 10_000
 const OUTPUT_CHARACTERS = 1_500
 
+/** What a test starts the server with besides its own database and folder. */
+export interface StartOptions {
+  /** Flags; of one given twice the later counts. */
+  args?: readonly string[]
+  env?: Readonly<Record<string, string>>
+}
+
 /**
  * Starts the server that MILLRACE_COMPAT_TARGET names on a free loopback port and waits until /health
  * answers: `millrace` (default), or `mlflow-3.17.2` and the like for a stock server of that version.
  * Disposing it ends the whole process group and removes its files.
  */
-export async function startServer(target = compatTarget()): Promise<RunningServer> {
+export async function startServer(
+  target = compatTarget(),
+  { args: extraArgs = [], env = {} }: StartOptions = {},
+): Promise<RunningServer> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-compat-'))
   const port = await freePort()
-  const [program, ...args] = commandLine(target, port, folder)
+  const [program, ...args] = [...commandLine(target, port, folder), ...extraArgs]
   const child = spawn(program, args, {
     cwd: folder,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
+      ...env,
       // Old stock servers start gunicorn by its bare name.
       PATH: `${dirname(program)}${delimiter}${process.env['PATH']}`,
       DO_NOT_TRACK: 'true',
