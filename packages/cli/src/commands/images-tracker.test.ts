@@ -1,0 +1,139 @@
+import { once } from 'node:events'
+import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { arch, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import {
+  type ImageManifest,
+  readBlob,
+  readImage,
+  readLayout,
+} from '@millrace/sagemaker/images/oci-layout'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { buildImage } from './images-build.ts'
+import { parseEnvFile } from './images-env-file.ts'
+import { type RunningContainer, startContainer, whyNoContainers } from './images-start.ts'
+
+const architecture = arch() === 'arm64' ? 'arm64' : 'amd64'
+const why = whyNoContainers()
+
+let folder: string
+let layout: string
+let url: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'millrace-tracker-'))
+  layout = join(folder, 'tracker')
+  await buildImage({ name: 'tracker', output: layout, tag: 'test', architectures: [architecture] })
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address ? address.port : 0
+}
+
+/** Starts the image with an env file and a data directory that belongs to its user. */
+async function startTracker(lines: string[]): Promise<RunningContainer> {
+  const port = await freePort()
+  url = `http://127.0.0.1:${port}`
+  const envFile = join(folder, 'project.env')
+  await writeFile(envFile, [...lines, `MILLRACE_PORT=${port}`].join('\n'))
+  const data = join(folder, 'data')
+  await mkdir(data, { recursive: true })
+  await chown(data, 65532, 65532)
+  return startContainer({
+    layout,
+    args: [],
+    environment: parseEnvFile(await readFile(envFile, 'utf8'), {}),
+    volumes: [{ from: data, to: '/data' }],
+    output: 'pipe',
+  })
+}
+
+/** The process of the server, a child of the one that made its namespaces. */
+async function programOf({ process: { pid } }: RunningContainer): Promise<string> {
+  return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim()
+}
+
+const post = (path: string, body: object) =>
+  fetch(`${url}/api/2.0/mlflow/${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+
+describe('the tracker image', () => {
+  test('is at most 120 MB compressed and comes with a bill of what is in it', async () => {
+    const { manifest, config } = await readImage(layout, architecture)
+    const bytes = manifest.layers.reduce((sum, { size }) => sum + size, 0)
+    const [, attached] = await readLayout(layout)
+    const { layers } = await readBlob<ImageManifest>(layout, attached?.digest ?? '')
+    const bill = await readBlob<{ components: { purl: string }[] }>(layout, layers[0]?.digest ?? '')
+    const urls = bill.components.map(({ purl }) => purl.replace(/@.*/, ''))
+
+    expect(bytes).toBeLessThan(120_000_000)
+    expect(config.config.User).toBe('65532:65532')
+    expect(urls).toEqual(expect.arrayContaining(['pkg:npm/fastify', 'pkg:deb/debian/libc6']))
+    expect(urls).not.toContain('pkg:npm/vitest')
+  })
+})
+
+describe.skipIf(why !== undefined)(`a container of the tracker image ${why ?? ''}`, () => {
+  test('serves what an env file says as nobody special, with a root that nobody can change', async () => {
+    await using container = await startTracker([
+      '# no login',
+      'MILLRACE_ALLOW_UNAUTHENTICATED=true',
+    ])
+    await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), 15_000)
+
+    const created = await post('runs/create', { experiment_id: '0', start_time: 1 })
+    const { run } = (await created.json()) as { run: { info: { run_id: string } } }
+    await post('runs/log-metric', {
+      run_id: run.info.run_id,
+      key: 'loss',
+      value: 0.5,
+      timestamp: 1,
+      step: 1,
+    })
+    const page = await (await fetch(`${url}/`)).text()
+    const pid = await programOf(container)
+    const status = await readFile(`/proc/${pid}/status`, 'utf8')
+    const change = writeFile(`/proc/${pid}/root/etc/motd`, 'changed')
+
+    expect(status).toMatch(/^Uid:\s65532\s65532\s65532\s65532$/m)
+    expect(status).toMatch(/^CapEff:\s0+$/m)
+    expect(status).toMatch(/^NoNewPrivs:\s1$/m)
+    await expect(change).rejects.toMatchObject({ code: 'EROFS' })
+    expect(page).toContain('<div id="app">')
+
+    container.stop('SIGTERM')
+    expect(await container.ended).toBe(0)
+
+    await using restarted = await startTracker(['MILLRACE_ALLOW_UNAUTHENTICATED=true'])
+    await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), 15_000)
+    const found = await fetch(`${url}/api/2.0/mlflow/runs/get?run_id=${run.info.run_id}`)
+    expect(restarted.process.exitCode).toBeNull()
+    expect(await found.json()).toMatchObject({
+      run: { data: { metrics: [{ key: 'loss', value: 0.5 }] } },
+    })
+  })
+
+  test('says why it does not start without a word about who may come in', async () => {
+    await using container = await startTracker([])
+    const { stdout, stderr } = container.process
+    const [, said] = await Promise.all([
+      stdout ? text(stdout) : '',
+      stderr ? text(stderr) : '',
+      container.ended,
+    ])
+
+    expect(await container.ended).toBe(1)
+    expect(said).toContain('--allow-unauthenticated')
+  })
+})
