@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { addImagesCommands } from './commands/images-commands.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
+import { addRunCommand } from './commands/run.ts'
 import { addServerCommand } from './commands/server.ts'
 
 const VERSION = '0.1.0'
@@ -15,6 +16,7 @@ const program = new Command('millrace')
 addServerCommand(program, 'server')
 addServerCommand(program, 'ui')
 addModelsCommands(program)
+addRunCommand(program)
 addImagesCommands(program)
 
 try {

@@ -1,0 +1,47 @@
+import type { StoreOptions } from '@millrace/artifacts/artifact-store'
+import type { TrackingServer } from '@millrace/models/tracking-server'
+import { trackingOf } from './models-options.ts'
+
+const DEFAULT_SERVER = 'http://127.0.0.1:5000'
+
+/** The tracking server of the environment, or the one that `millrace server` starts. */
+export function trackingUriOf(environment: NodeJS.ProcessEnv): {
+  uri: string
+  tracking: TrackingServer
+} {
+  const uri = environment['MLFLOW_TRACKING_URI'] || DEFAULT_SERVER
+  const tracking = trackingOf({ ...environment, MLFLOW_TRACKING_URI: uri })
+  if (!tracking) throw new Error(`The tracking URI '${uri}' is not that of a server.`)
+  return { uri, tracking }
+}
+
+/** How S3 is reached from the command line, by the variables that MLflow's clients read. */
+export async function readStores(environment: NodeJS.ProcessEnv): Promise<StoreOptions> {
+  const { DEFAULT_S3_OPTIONS, parseUploadArgs } = await import('@millrace/artifacts/s3-options')
+  const endpoint = environment['MLFLOW_S3_ENDPOINT_URL'] || environment['AWS_ENDPOINT_URL_S3']
+  const region = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION']
+  return {
+    s3: {
+      ...DEFAULT_S3_OPTIONS,
+      ...(endpoint && { endpoint: endpoint.replace(/\/+$/, '') }),
+      ...(region && { region }),
+      ignoresTls: /^(true|1)$/i.test(environment['MLFLOW_S3_IGNORE_TLS'] ?? ''),
+      uploadArgs: parseUploadArgs(environment['MLFLOW_S3_UPLOAD_EXTRA_ARGS'] ?? ''),
+    },
+  }
+}
+
+/** Reads a JSON object; `where` is what a refusal names. */
+export function jsonObject(text: string, where: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`${where} is not JSON: ${reason}`)
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>
+  }
+  throw new Error(`${where} must be a JSON object.`)
+}
