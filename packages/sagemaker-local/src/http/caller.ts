@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { type FindSigningKey, verifySigV4 } from '../auth/sigv4.ts'
+import { SigV4Error } from '../auth/sigv4-error.ts'
 import type { OperationContext } from '../operations/operation.ts'
-import type { PlaneSettings } from '../plane-settings.ts'
+import type { AccessKey, PlaneSettings } from '../plane-settings.ts'
 import type { ObjectStore } from '../s3/object-store.ts'
 import type { State } from '../state/open-state.ts'
+import { AwsError } from './aws-error.ts'
 import { credentialScope } from './credential-scope.ts'
 
 /**
@@ -18,9 +22,15 @@ export interface CallerOptions {
   objects: ObjectStore
 }
 
-/** Reads the region and the key from the signature of a request. */
+// S3 allows fifteen.
+const CLOCK_SKEW_MS = 5 * 60 * 1000
+
+/** Checks the signature of a request when the plane has keys, and reads its region and its key. */
 export function createCaller({ settings, state, objects }: CallerOptions): Caller {
-  return ({ headers }, url) => {
+  const { accessKeys } = settings
+  return (request, url, body) => {
+    const { headers } = request
+    if (accessKeys.length > 0) verify(request, url, body, accessKeys)
     const scope = credentialScope(headers.authorization, url)
     return {
       settings,
@@ -29,5 +39,27 @@ export function createCaller({ settings, state, objects }: CallerOptions): Calle
       region: scope?.region ?? settings.region,
       accessKeyId: scope?.accessKeyId,
     }
+  }
+}
+
+/** The key of an id; a session token is not looked at, because nobody can make one that matters. */
+export function findKey(keys: AccessKey[]): FindSigningKey {
+  return (accessKeyId) => keys.find((key) => key.accessKeyId === accessKeyId)
+}
+
+function verify(request: IncomingMessage, url: string, body: Buffer, keys: AccessKey[]): void {
+  const { method = 'GET', headers } = request
+  try {
+    verifySigV4(
+      { method, url, headers },
+      {
+        findKey: findKey(keys),
+        bodySha256: createHash('sha256').update(body).digest('hex'),
+        clockSkewMaxMs: CLOCK_SKEW_MS,
+      },
+    )
+  } catch (cause) {
+    if (!(cause instanceof SigV4Error)) throw cause
+    throw new AwsError(cause.jsonCode, cause.message, { status: 403, cause })
   }
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance } from 'fastify'
 import { operations, restOperations } from '../operations/operations.ts'
-import { type CallerOptions, createCaller } from './caller.ts'
+import { mountS3 } from '../s3/mount-s3.ts'
+import { type CallerOptions, createCaller, findKey } from './caller.ts'
 import { mountJson } from './mount-json.ts'
 import { mountQuery } from './mount-query.ts'
 import { mountRest } from './mount-rest.ts'
@@ -25,6 +26,12 @@ export function createPlaneApp(options: CallerOptions): FastifyInstance {
   app.register(async (scope) => mountJson(scope, operations, caller))
   app.register(async (scope) => mountQuery(scope, operations, caller))
   app.register(async (scope) => mountRest(scope, restOperations, caller))
+  app.register(async (scope) => mountS3(scope, { store: options.objects, ...s3Options(options) }))
   app.get('/.millrace/health', async () => ({ status: 'ok' }))
   return app
+}
+
+function s3Options({ settings }: CallerOptions) {
+  const { region, accountId, accessKeys } = settings
+  return { region, accountId, ...(accessKeys.length > 0 ? { findKey: findKey(accessKeys) } : {}) }
 }

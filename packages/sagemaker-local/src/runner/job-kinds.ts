@@ -1,4 +1,5 @@
 import type { JobKind } from './job-kind.ts'
+import { trainingJobKind } from './training/training-job-kind.ts'
 
 /** Every kind of work that the runner knows; a new one is one more line. */
-export const jobKinds: JobKind[] = []
+export const jobKinds: JobKind[] = [trainingJobKind]

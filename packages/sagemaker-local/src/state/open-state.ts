@@ -32,6 +32,13 @@ CREATE TABLE IF NOT EXISTS tasks (
   state TEXT NOT NULL CHECK (state IN ('queued', 'claimed')),
   UNIQUE (kind, name)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS log_streams (
+  log_group TEXT NOT NULL,
+  name TEXT NOT NULL,
+  file TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  PRIMARY KEY (log_group, name)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS settings (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL

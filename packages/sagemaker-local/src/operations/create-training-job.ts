@@ -1,0 +1,91 @@
+import { AwsError } from '../http/aws-error.ts'
+import type { TrainingJobDocument, TrainingProgress } from '../runner/training/training-job.ts'
+import { modelUri } from '../runner/training/upload-outputs.ts'
+import { insertResource } from '../state/resource-store.ts'
+import { upsertTags } from '../state/tag-store.ts'
+import { enqueueTask } from '../state/task-store.ts'
+import type { OperationContext } from './operation.ts'
+import { resourceArn, seconds } from './resource-names.ts'
+import type { CreateTrainingJobInput } from './training-job-input.ts'
+
+const DEFAULT_RUNTIME_SECONDS = 86_400
+const FAULT_TAG = 'millrace:'
+
+/** What the job of a tuning job has besides. */
+export interface TrialOptions {
+  tuningJobArn?: string
+  mlflow?: { experimentName?: string; parentRunId?: string }
+}
+
+/**
+ * Makes a training job and hands it to the runner, all at once. The input has been checked
+ * (`checkTrainingJob`). Returns its ARN.
+ *
+ * @throws AwsError ResourceInUse when there is one of that name
+ */
+export function createTrainingJob(
+  context: Pick<OperationContext, 'state' | 'settings' | 'region'>,
+  { Tags = [], ...input }: CreateTrainingJobInput,
+  trial: TrialOptions = {},
+): string {
+  const { state } = context
+  const name = input.TrainingJobName
+  const arn = resourceArn(context, 'training-job', name)
+  const nowMs = Date.now()
+  const now = seconds(nowMs)
+  const document: TrainingJobDocument = {
+    ...input,
+    ResourceConfig: { InstanceCount: 1, ...input.ResourceConfig },
+    StoppingCondition: {
+      MaxRuntimeInSeconds: DEFAULT_RUNTIME_SECONDS,
+      ...input.StoppingCondition,
+    },
+    TrainingJobArn: arn,
+    TrainingJobStatus: 'InProgress',
+    SecondaryStatus: 'Starting',
+    SecondaryStatusTransitions: [
+      { Status: 'Starting', StartTime: now, StatusMessage: 'Preparing the instances for training' },
+    ],
+    ModelArtifacts: { S3ModelArtifacts: modelUri(input) },
+    CreationTime: now,
+    LastModifiedTime: now,
+    EnableNetworkIsolation: input.EnableNetworkIsolation ?? false,
+    EnableManagedSpotTraining: input.EnableManagedSpotTraining ?? false,
+    EnableInterContainerTrafficEncryption: input.EnableInterContainerTrafficEncryption ?? false,
+    ...(trial.tuningJobArn === undefined ? {} : { TuningJobArn: trial.tuningJobArn }),
+  }
+  const progress: TrainingProgress = {
+    phase: 'preparing',
+    attempt: 0,
+    retries: 0,
+    ranMs: 0,
+    faults: Object.fromEntries(
+      Tags.filter(({ Key }) => Key.startsWith(FAULT_TAG)).map(({ Key, Value }) => [
+        Key.slice(FAULT_TAG.length),
+        Value,
+      ]),
+    ),
+    ...(trial.mlflow === undefined ? {} : { mlflow: trial.mlflow }),
+  }
+  state.transaction(() => {
+    const isNew = insertResource(state, {
+      kind: 'training-job',
+      name,
+      arn,
+      status: 'InProgress',
+      createdMs: nowMs,
+      modifiedMs: nowMs,
+      document,
+      progress,
+    })
+    if (!isNew) {
+      throw new AwsError(
+        'ResourceInUse',
+        `Training job names must be unique within an AWS account and region, and a training job with this name already exists (${arn})`,
+      )
+    }
+    upsertTags(state, arn, Tags)
+    enqueueTask(state, { kind: 'training-job', name, places: 1 })
+  })
+  return arn
+}

@@ -1,0 +1,129 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { AwsError, invalidRequest } from '../http/aws-error.ts'
+import { finalMetrics } from '../runner/training/job-metrics.ts'
+import { LOG_GROUP } from '../runner/training/log-group.ts'
+import {
+  moveTo,
+  type TrainingJobDocument,
+  type TrainingProgress,
+  updateTrainingJob,
+} from '../runner/training/training-job.ts'
+import { ListInput, listResources } from '../state/list-resources.ts'
+import { deleteLogStreams } from '../state/log-stream-store.ts'
+import { deleteResource, findResource } from '../state/resource-store.ts'
+import { checkTrainingJob } from './check-training-job.ts'
+import { createTrainingJob } from './create-training-job.ts'
+import { type OperationContext, operation } from './operation.ts'
+import { ResourceName } from './resource-names.ts'
+import { CreateTrainingJobInput } from './training-job-input.ts'
+
+const ByName = z.object({ TrainingJobName: ResourceName() })
+const TrainingJobStatus = z.enum([
+  'InProgress',
+  'Completed',
+  'Failed',
+  'Stopping',
+  'Stopped',
+  'Deleting',
+])
+
+export const trainingJobOperations = [
+  operation({
+    service: 'SageMaker',
+    name: 'CreateTrainingJob',
+    input: CreateTrainingJobInput,
+    async run(context, input) {
+      await checkTrainingJob(context, input)
+      return { TrainingJobArn: createTrainingJob(context, input) }
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'DescribeTrainingJob',
+    input: ByName,
+    async run(context, { TrainingJobName }) {
+      const { document } = getTrainingJob(context, TrainingJobName)
+      if (document.FinalMetricDataList !== undefined) return document
+      const metrics = await finalMetrics(directoryOf(context, TrainingJobName))
+      return metrics.length === 0 ? document : { ...document, FinalMetricDataList: metrics }
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'ListTrainingJobs',
+    input: ListInput.extend({ StatusEquals: TrainingJobStatus.nullish() }),
+    run({ state }, input) {
+      const page = listResources<TrainingJobDocument, TrainingProgress>(
+        state,
+        'training-job',
+        input,
+      )
+      return {
+        TrainingJobSummaries: page.resources.map(({ document }) => ({
+          TrainingJobName: document.TrainingJobName,
+          TrainingJobArn: document.TrainingJobArn,
+          CreationTime: document.CreationTime,
+          TrainingEndTime: document.TrainingEndTime,
+          LastModifiedTime: document.LastModifiedTime,
+          TrainingJobStatus: document.TrainingJobStatus,
+          SecondaryStatus: document.SecondaryStatus,
+        })),
+        NextToken: page.nextToken,
+      }
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'StopTrainingJob',
+    input: ByName,
+    run(context, { TrainingJobName }) {
+      const { document } = getTrainingJob(context, TrainingJobName)
+      if (!isRunning(document)) {
+        throw invalidRequest(
+          'The request was rejected because the training job is in status ' +
+            `${document.TrainingJobStatus}.`,
+        )
+      }
+      updateTrainingJob(context.state, TrainingJobName, (job) => {
+        if (job.document.TrainingJobStatus !== 'InProgress') return false
+        job.document.TrainingJobStatus = 'Stopping'
+        moveTo(job, 'Stopping', 'Stopping the training job')
+      })
+      return undefined
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'DeleteTrainingJob',
+    input: ByName,
+    run(context, { TrainingJobName }) {
+      const { document } = getTrainingJob(context, TrainingJobName)
+      if (isRunning(document)) {
+        throw new AwsError(
+          'ResourceInUse',
+          `The training job ${TrainingJobName} is ${document.TrainingJobStatus}: stop it, and delete it when it has ended.`,
+        )
+      }
+      deleteResource(context.state, 'training-job', TrainingJobName)
+      deleteLogStreams(context.state, LOG_GROUP, `${TrainingJobName}/`)
+      rmSync(directoryOf(context, TrainingJobName), { recursive: true, force: true })
+      return undefined
+    },
+  }),
+]
+
+function getTrainingJob({ state }: OperationContext, name: string) {
+  const job = findResource<TrainingJobDocument, TrainingProgress>(state, 'training-job', name)
+  if (!job) throw invalidRequest('Requested resource not found.')
+  return job
+}
+
+function isRunning({ TrainingJobStatus }: TrainingJobDocument): boolean {
+  return TrainingJobStatus === 'InProgress' || TrainingJobStatus === 'Stopping'
+}
+
+function directoryOf({ settings }: OperationContext, name: string): string {
+  return join(settings.directory, 'jobs', 'training-job', name)
+}

@@ -1,0 +1,93 @@
+import { open, stat } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import { invalid } from '@millrace/api/errors'
+import { frameworkImage } from './framework-images.ts'
+import { findImageEntry } from './images-file.ts'
+
+/** A Python and what is to be installed for it, or an interpreter that has everything. */
+export type WantedPython =
+  | { kind: 'packages'; version: string | undefined; packages: string[] }
+  | { kind: 'interpreter'; path: string }
+
+/** What is run in place of an image. */
+export type Program =
+  /** A script of the client's, in an environment like that of the framework's image. */
+  | { kind: 'script'; python: WantedPython }
+  /** A folder with a program `train` or `serve`. */
+  | { kind: 'directory'; directory: string; python: WantedPython }
+  /** The command that the client names. */
+  | { kind: 'command'; python: WantedPython }
+
+export interface ImageQuestion {
+  image: string | undefined
+  /** Whether the client names the command to run. */
+  hasEntrypoint: boolean
+  imagesFile: string | undefined
+  /** The program that a folder has to have. */
+  program: 'train' | 'serve'
+}
+
+const ANY_PYTHON: WantedPython = { kind: 'packages', version: undefined, packages: [] }
+
+/**
+ * What to run for an image: what the images file says, a framework image of AWS, a folder
+ * (`local:/path`), or, when the client names the command, that command with some Python.
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE with what the choices are
+ */
+export async function resolveImage(question: ImageQuestion): Promise<Program> {
+  const { image, hasEntrypoint, imagesFile, program } = question
+  if (image === undefined || image === '') {
+    throw invalid('There is no TrainingImage; algorithms by name are not served here.')
+  }
+  const entry = await findImageEntry(imagesFile, image)
+  const local = entry?.directory ?? /^local:(.+)$/.exec(image)?.[1]
+  const framework = frameworkImage(image)
+  const python = entry ? pythonOf(entry) : framework ? pythonOf(framework) : ANY_PYTHON
+  if (hasEntrypoint) return { kind: 'command', python }
+  if (local !== undefined) {
+    await checkProgram(local, program)
+    return { kind: 'directory', directory: local, python }
+  }
+  if (entry || framework) return { kind: 'script', python }
+  throw invalid(
+    `Nothing is known of the image ${image}. It can be the image of a framework (sagemaker-scikit-learn, ` +
+      `sagemaker-xgboost, pytorch-training), a folder on this machine with an executable '${program}' ` +
+      '(local:/path/to/folder), or be described in the images file ' +
+      `(${imagesFile ?? 'start with --images FILE'}); docs/sagemaker-local.md says how.`,
+  )
+}
+
+function pythonOf(source: {
+  python?: string | undefined
+  packages?: string[] | undefined
+  interpreter?: string | undefined
+}): WantedPython {
+  if (source.interpreter !== undefined) return { kind: 'interpreter', path: source.interpreter }
+  return { kind: 'packages', version: source.python, packages: source.packages ?? [] }
+}
+
+async function checkProgram(directory: string, program: string): Promise<void> {
+  if (!isAbsolute(directory)) {
+    throw invalid(
+      `The image local:${directory} has to be an absolute path, like local:/home/me/image.`,
+    )
+  }
+  const file = join(directory, program)
+  const found = await stat(file).catch(() => undefined)
+  if (!found?.isFile()) {
+    throw invalid(`The folder ${directory} has no file '${program}', which is what an image runs.`)
+  }
+  if ((found.mode & 0o111) === 0) {
+    throw invalid(`${file} may not be executed: run "chmod +x ${file}".`)
+  }
+  await using handle = await open(file)
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(256), 0, 256, 0)
+  const firstLine = buffer.toString('latin1', 0, bytesRead).split('\n')[0] ?? ''
+  if (firstLine.startsWith('#!') && firstLine.endsWith('\r')) {
+    throw invalid(
+      `${file} has the line ends of Windows, so that its first line names no program that there is: ` +
+        'save it with LF line ends (dos2unix, or sed -i "s/\\r$//").',
+    )
+  }
+}

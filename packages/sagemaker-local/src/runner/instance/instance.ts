@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, watch, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { InstanceEnd, type InstanceSpec, InstanceStart } from './instance-spec.ts'
+import { processBirth } from './process-birth.ts'
+
+const SUPERVISOR = fileURLToPath(new URL('./supervisor.ts', import.meta.url))
+/** A supervisor that has not said that it is there after this long is not there. */
+const START_MS = 15_000
+const LOOK_MS = 500
+const STARTING_LOOK_MS = 20
+const FLAGS = ['--enable-experimental-regexp-engine-on-excessive-backtracks', '--no-warnings']
+
+/** An instance of a job, whoever has started it. */
+export interface Instance {
+  /**
+   * How it ended. Told by its supervisor; `lost` when that was killed. Never when `signal` is aborted
+   * first: then it rejects, and the instance goes on.
+   */
+  ended(signal: AbortSignal): Promise<InstanceEnd>
+  /** Tells it to end: SIGTERM now, SIGKILL after the grace of its spec. */
+  stop(): Promise<void>
+  /** Ends it at once. */
+  kill(): Promise<void>
+}
+
+/**
+ * Starts an instance, or adopts it when it was started before, by this process or one that is gone.
+ * An instance is never started twice: its supervisor refuses a folder that another one has.
+ */
+export async function startInstance(
+  spec: InstanceSpec,
+  environment: Record<string, string>,
+): Promise<Instance> {
+  const { directory } = spec
+  let child: ChildProcess | undefined
+  if ((await findStart(directory)) === undefined) {
+    writeFileSync(join(directory, 'spec.json'), JSON.stringify(spec), { mode: 0o600 })
+    child = spawnSupervisor(spec, environment)
+  }
+  const startedAtMs = Date.now()
+  return {
+    ended: (signal) => waitForEnd(directory, { child, startedAtMs, signal }),
+    stop: () => signalSupervisor(directory, 'SIGTERM'),
+    kill: () => signalSupervisor(directory, 'SIGKILL'),
+  }
+}
+
+/** How an instance has ended; undefined when it has not. */
+export async function findEnd(directory: string): Promise<InstanceEnd | undefined> {
+  const text = await readText(join(directory, 'exit.json'))
+  return text === undefined ? undefined : InstanceEnd.parse(JSON.parse(text))
+}
+
+/** Who supervises an instance; undefined when nobody has begun to. */
+export async function findStart(directory: string): Promise<InstanceStart | undefined> {
+  const text = await readText(join(directory, 'started.json'))
+  return text?.endsWith('\n') ? InstanceStart.parse(JSON.parse(text)) : undefined
+}
+
+function spawnSupervisor(spec: InstanceSpec, environment: Record<string, string>): ChildProcess {
+  const errors = openSync(join(spec.directory, 'supervisor.log'), 'a', 0o600)
+  const command = [...enter(spec), process.execPath, ...FLAGS, SUPERVISOR, spec.directory]
+  try {
+    const child = spawn(command[0] ?? process.execPath, command.slice(1), {
+      detached: true,
+      stdio: ['ignore', errors, errors],
+      env: { ...environment, NODE_NO_WARNINGS: '1' },
+    })
+    child.unref()
+    // Not to be found is told by what it does not do.
+    child.once('error', () => undefined)
+    return child
+  } finally {
+    closeSync(errors)
+  }
+}
+
+function enter({ isolation, hasNetwork }: InstanceSpec): string[] {
+  if (isolation.kind === 'none') return []
+  const spaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--ipc']
+  const network = hasNetwork ? [] : ['--net']
+  const user = isolation.kind === 'user-namespace' ? ['--user', '--map-root-user'] : []
+  return ['unshare', ...user, ...spaces, ...network, '--']
+}
+
+interface Waiting {
+  child: ChildProcess | undefined
+  startedAtMs: number
+  signal: AbortSignal
+}
+
+async function waitForEnd(
+  directory: string,
+  { child, startedAtMs, signal }: Waiting,
+): Promise<InstanceEnd> {
+  let look = Promise.withResolvers<void>()
+  const wake = () => {
+    look.resolve()
+    look = Promise.withResolvers()
+  }
+  const watcher = watch(directory, wake)
+  child?.once('exit', wake)
+  signal.addEventListener('abort', wake)
+  try {
+    for (;;) {
+      const end = await findEnd(directory)
+      if (end) return end
+      signal.throwIfAborted()
+      if (await isLost(directory, startedAtMs)) {
+        // It may have told its end and died between the two looks.
+        return (await findEnd(directory)) ?? lost(startedAtMs)
+      }
+      await Promise.race([look.promise, wait(LOOK_MS, undefined, { ref: false })])
+    }
+  } finally {
+    watcher.close()
+    signal.removeEventListener('abort', wake)
+  }
+}
+
+async function isLost(directory: string, startedAtMs: number): Promise<boolean> {
+  const start = await findStart(directory)
+  if (start === undefined) return Date.now() - startedAtMs > START_MS
+  return processBirth(start.pid) !== start.bornAt
+}
+
+function lost(startedMs: number): InstanceEnd {
+  return { reason: 'lost', step: 0, errorOutput: '', startedMs, endedMs: Date.now() }
+}
+
+async function signalSupervisor(directory: string, signal: NodeJS.Signals): Promise<void> {
+  const start = await waitForStart(directory)
+  if (start === undefined || processBirth(start.pid) !== start.bornAt) return
+  try {
+    process.kill(start.pid, signal)
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+/** A supervisor that has just been started has first to say who it is. */
+async function waitForStart(directory: string): Promise<InstanceStart | undefined> {
+  for (const untilMs = Date.now() + START_MS; Date.now() < untilMs; ) {
+    const start = await findStart(directory)
+    if (start) return start
+    await wait(STARTING_LOOK_MS)
+  }
+  return undefined
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}

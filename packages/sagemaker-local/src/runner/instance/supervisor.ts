@@ -1,0 +1,184 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { openSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { EndReason, InstanceEnd, InstanceSpec, InstanceStart } from './instance-spec.ts'
+import { createMetricReader } from './metric-patterns.ts'
+import { createOutputLog, type OutputLog } from './output-log.ts'
+import { startPipes } from './pipe-channels.ts'
+import { enterPrivateRoot, ML_FOLDER } from './private-root.ts'
+import { processBirth } from './process-birth.ts'
+import { watchResources } from './resource-watch.ts'
+
+/** How long what a job leaves behind may go on writing to its output. */
+const LEFT_OVER_MS = 1_000
+/** The kernel counts threads, which are worth less than processes. */
+const THREADS_PER_PROCESS = 8
+/** How a shell tells that its program was ended by SIGXFSZ. */
+const FILE_TOO_LARGE = 128 + 25
+
+/**
+ * Supervises one instance as a process of its own: `node supervisor.ts <folder of the instance>`.
+ * It outlives the runner, and what it learns stands in files. In namespaces it is the first process,
+ * so that nothing of the job survives it.
+ *
+ * The folder of the instance may be hidden later: it stays reachable as the working directory.
+ */
+const [, , directory = ''] = process.argv
+process.chdir(directory)
+// Written by `startInstance` from the same type.
+const spec = JSON.parse(readFileSync('spec.json', 'utf8')) as InstanceSpec
+
+const startedMs = Date.now()
+takeInstance()
+
+const metricsFile = openSync('metrics.jsonl', 'a')
+const log: OutputLog = createOutputLog({
+  file: openSync('output.log', 'a'),
+  bytesMax: spec.limits.logBytes,
+  onLines: (lines, timeMs) => readMetrics(lines, timeMs),
+})
+const readMetrics = createMetricReader(spec.metrics, metricsFile, (line) => log.say(line))
+
+let reason: EndReason = 'exited'
+let running: ChildProcess | undefined
+
+try {
+  if (spec.isolation.kind !== 'none') enterPrivateRoot(spec)
+} catch (error) {
+  log.say(`[millrace] ${error instanceof Error ? error.message : String(error)}`)
+  reportEnd({ reason: 'not-started', step: 0 })
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end('stopped'))
+if (spec.deadlineMs !== undefined) {
+  setTimeout(() => end('deadline'), Math.max(0, spec.deadlineMs - Date.now()))
+}
+if (spec.interruptAfterMs !== undefined) setTimeout(() => end('interrupted'), spec.interruptAfterMs)
+const folders =
+  spec.isolation.kind === 'none'
+    ? ['ml', 'tmp']
+    : [join(spec.root ?? '/', ML_FOLDER), join(spec.root ?? '/', 'tmp')]
+watchResources({
+  limits: spec.limits,
+  folders,
+  ancestor: spec.isolation.kind === 'none' ? process.pid : undefined,
+  onExceeded: (exceeded) => end(exceeded),
+})
+startPipes(spec, (line) => log.say(line))
+
+await runSteps()
+
+/** Fails when another supervisor has the instance, which then goes on without this one. */
+function takeInstance(): void {
+  const start: InstanceStart = {
+    // In a process namespace of its own it is 1 by itself, and another number to everybody else.
+    pid: process.platform === 'linux' ? Number(readlinkSync('/proc/self')) : process.pid,
+    bornAt: processBirth('self') ?? '',
+    startedMs,
+  }
+  writeFileSync('started.json', `${JSON.stringify(start)}\n`, { flag: 'wx', flush: true })
+}
+
+async function runSteps(): Promise<void> {
+  for (const [step, command] of spec.steps.entries()) {
+    const { code, signal } = await runStep(command)
+    if (signal === 'SIGXFSZ' || code === FILE_TOO_LARGE) end('disk')
+    const isLast = step === spec.steps.length - 1
+    if (reason !== 'exited' || code !== 0 || isLast) reportEnd({ reason, code, signal, step })
+  }
+}
+
+function runStep([file = '', ...args]: string[]) {
+  return new Promise<{ code?: number; signal?: string }>((resolve) => {
+    const [program, ...rest] = confined([file, ...args])
+    const child = spawn(program ?? file, rest, {
+      cwd: spec.root === undefined ? spec.workingDirectory : '/',
+      env: spec.environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
+    running = child
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.add('output', chunk))
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.add('error', chunk))
+    child.once('error', (error) => {
+      log.add('error', `${error.message}\n`)
+      resolve({ code: 127 })
+    })
+    child.once('exit', (code, signal) => {
+      const ended = { ...(code === null ? {} : { code }), ...(signal === null ? {} : { signal }) }
+      const left = setTimeout(() => resolve(ended), LEFT_OVER_MS)
+      child.once('close', () => {
+        clearTimeout(left)
+        resolve(ended)
+      })
+    })
+  })
+}
+
+/** The command with what confines it: limits of the kernel, and a user who may do nothing else. */
+function confined(command: string[]): string[] {
+  const { isolation, limits, root, workingDirectory } = spec
+  if (process.platform !== 'linux') return command
+  const limited = [
+    'prlimit',
+    '--core=0',
+    `--fsize=${limits.diskBytes}`,
+    ...(isolation.kind === 'none' ? [] : [`--nproc=${limits.processes * THREADS_PER_PROCESS}`]),
+    '--',
+    'taskset',
+    '--cpu-list',
+    `0-${Math.max(0, limits.cpus - 1)}`,
+  ]
+  if (root !== undefined) {
+    const user = isolation.kind === 'namespaces' ? [`--userspec=${isolation.userId}`] : []
+    const entered = ['/usr/bin/env', '-C', workingDirectory, ...command]
+    return [...limited, 'chroot', ...user, root, ...entered]
+  }
+  if (isolation.kind !== 'namespaces') return [...limited, ...command]
+  const { userId } = isolation
+  const user = [`--reuid=${userId}`, `--regid=${userId}`, '--clear-groups']
+  const powerless = ['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all']
+  return [...limited, 'setpriv', ...user, ...powerless, '--', ...command]
+}
+
+/** Tells the job to end, for the first reason that there is; makes it end if it takes too long. */
+function end(why: EndReason): void {
+  if (reason !== 'exited') return
+  reason = why
+  const isPolite = why === 'stopped' || why === 'deadline' || why === 'interrupted'
+  signalJob(isPolite ? 'SIGTERM' : 'SIGKILL')
+  setTimeout(() => signalJob('SIGKILL'), isPolite ? spec.graceMs : 0)
+}
+
+function signalJob(signal: NodeJS.Signals): void {
+  try {
+    // All that the process may signal is, in a namespace, all that the job has started.
+    if (spec.isolation.kind !== 'none' && signal === 'SIGKILL') process.kill(-1, signal)
+    else if (running?.pid !== undefined) process.kill(-running.pid, signal)
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function reportEnd(
+  ended: Pick<InstanceEnd, 'reason' | 'step'> & {
+    code?: number | undefined
+    signal?: string | undefined
+  },
+): never {
+  signalJob('SIGKILL')
+  log.end()
+  const { code, signal } = ended
+  const report: InstanceEnd = {
+    reason: ended.reason,
+    step: ended.step,
+    ...(code === undefined ? {} : { code }),
+    ...(signal === undefined ? {} : { signal }),
+    errorOutput: log.errorOutput(),
+    startedMs,
+    endedMs: Date.now(),
+  }
+  writeFileSync('exit.partial', `${JSON.stringify(report)}\n`, { flush: true })
+  renameSync('exit.partial', 'exit.json')
+  process.exit(0)
+}
