@@ -8,6 +8,7 @@ export default defineConfig({
       'tests/**/*.test.ts',
     ],
     pool: 'forks',
+    globalSetup: ['packages/server/test/shared-database.ts'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

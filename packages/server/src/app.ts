@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { handlers, streamHandlers } from './all-handlers.ts'
 import type { ServerConfig } from './config.ts'
 import type { Database } from './db/database.ts'
-import { openSqliteDatabase } from './db/sqlite-database.ts'
+import type { Db } from './db/dialect.ts'
 import { mountGroup } from './http/mount.ts'
 import { mountStreams } from './http/mount-stream.ts'
 import {
@@ -25,15 +25,7 @@ export interface App {
 
 /** Opens the database, in which there is a `Default` experiment, and mounts every endpoint group. */
 export async function createApp(config: ServerConfig): Promise<App> {
-  const { settings } = config
-  const { path, synchronous, pendingWritesMax: pendingMax } = config.database
-  const database = await openSqliteDatabase({
-    path,
-    synchronous,
-    settings,
-    pendingMax,
-    prepare: (db) => ensureDefaultExperiment(db, settings),
-  })
+  const database = await openDatabase(config)
   try {
     const http = await mountAll(config, database)
     return {
@@ -48,6 +40,26 @@ export async function createApp(config: ServerConfig): Promise<App> {
     await database.close()
     throw error
   }
+}
+
+async function openDatabase({ database, settings }: ServerConfig): Promise<Database> {
+  const { pendingWritesMax: pendingMax } = database
+  const prepare = (db: Db) => ensureDefaultExperiment(db, settings)
+  if (database.kind === 'sqlite') {
+    const { openSqliteDatabase } = await import('./db/sqlite-database.ts')
+    const { path, synchronous } = database
+    return openSqliteDatabase({ path, synchronous, settings, pendingMax, prepare })
+  }
+  const { openServerDatabase } = await import('./db/server-database.ts')
+  const { writes } = await import('./writes.ts')
+  const { address, connectionsMax } = database
+  return openServerDatabase({
+    address,
+    connectionsMax,
+    pendingMax,
+    prepare,
+    writes: writes(settings),
+  })
 }
 
 async function mountAll(config: ServerConfig, database: Database): Promise<FastifyInstance> {

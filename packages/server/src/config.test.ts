@@ -64,7 +64,7 @@ describe('settings', () => {
     ['sqlite:////data/a%20b.db', '/data/a b.db'],
     ['sqlite+pysqlite:///a.db', resolve('a.db')],
   ])('%s is the file %s', (uri, path) => {
-    expect(read({ 'backend-store-uri': uri }).database.path).toBe(path)
+    expect(read({ 'backend-store-uri': uri }).database).toMatchObject({ kind: 'sqlite', path })
   })
 
   test.each([

@@ -1,7 +1,16 @@
 import { resolve } from 'node:path'
 import { parseLocation } from '@millrace/artifacts/location'
 import { DEFAULT_S3_OPTIONS, type S3Options } from '@millrace/artifacts/s3-options'
+import {
+  type AddressParts,
+  describeAddress,
+  joinServerAddress,
+  parseServerUri,
+  type ServerAddress,
+  serverKindOf,
+} from './db/server-address.ts'
 import type { Synchronous } from './db/sqlite-dialect.ts'
+import { readS3Options } from './s3-settings.ts'
 import { SERVER_OPTIONS, type ServerOption } from './server-options.ts'
 
 /** Plain settings that handlers read, also on the writer's thread. */
@@ -10,7 +19,6 @@ export interface Settings {
   defaultArtifactRoot: string
   /** Directory or bucket behind `mlflow-artifacts:`. */
   artifactsDestination: string
-import { readS3Options } from './s3-settings.ts'
   servesArtifacts: boolean
   /** Long param and tag values are cut, or else refused (`MLFLOW_TRUNCATE_LONG_VALUES`). */
   truncatesLongValues: boolean
@@ -20,6 +28,13 @@ import { readS3Options } from './s3-settings.ts'
   allowsLocalLocations: boolean
   /** Absolute local directories that the server itself may read artifacts from. */
   localArtifactRoots: readonly string[]
+  /** Where in object stores the server may read artifacts besides its own; `*` for anywhere. */
+  remoteArtifactRoots: readonly string[]
+  s3: S3Options
+  /** Whether clients are given links past this server, straight to the store. */
+  givesLinks: boolean
+  /** How long links are valid that download straight from a store, unless a request says. */
+  presignedDownloadSeconds: number
   /** URL schemes with a host that an experiment's `artifact_location` may name. */
   allowedArtifactSchemes: readonly string[]
   /** Most characters of an `artifact_location`. */
@@ -28,18 +43,19 @@ import { readS3Options } from './s3-settings.ts'
   modelSourcePattern: string
 }
 
-  /** Where in object stores the server may read artifacts besides its own; `*` for anywhere. */
-  remoteArtifactRoots: readonly string[]
-  s3: S3Options
-  /** Whether clients are given links past this server, straight to the store. */
-  givesLinks: boolean
-  /** How long links are valid that download straight from a store, unless a request says. */
-  presignedDownloadSeconds: number
+/** Where runs and models are kept. */
+export type DatabaseConfig = DatabaseSource & { pendingWritesMax: number }
+
+/** What a message may say of a database. */
+export function describeDatabase(database: DatabaseConfig): string {
+  return database.kind === 'sqlite' ? database.path : describeAddress(database.address)
+}
+
 /** Everything `startServer` needs. */
 export interface ServerConfig {
   host: string
   port: number
-  database: { kind: 'sqlite'; path: string; synchronous: Synchronous; pendingWritesMax: number }
+  database: DatabaseConfig
   settings: Settings
   allowedHosts: readonly string[]
   allowedOrigins: readonly string[]
@@ -103,9 +119,7 @@ export function readConfig(
     host,
     port: read('port', readPort),
     database: {
-      kind: 'sqlite',
-      path: read('backend-store-uri', readSqlitePath),
-      synchronous: read('sqlite-synchronous', oneOf(['full', 'normal'])),
+      ...readDatabase(text, read),
       pendingWritesMax: read('pending-writes-max', readCount),
     },
     settings: {
@@ -120,6 +134,12 @@ export function readConfig(
         defaultArtifactRoot,
         ...readList(text('local-artifact-roots')),
       ]),
+      remoteArtifactRoots: read('remote-artifact-roots', (uris) =>
+        uris === '' && isLoopback(host) ? ['*'] : readList(uris).map(readRemoteRoot),
+      ),
+      s3: readS3Options(read),
+      givesLinks: isYes(text('direct-transfers')),
+      presignedDownloadSeconds: read('presigned-download-url-ttl-seconds', readLinkSeconds),
       allowedArtifactSchemes: readList(text('allowed-artifact-schemes')),
       artifactLocationLengthMax: read('artifact-location-length-max', readCount),
       modelSourcePattern: read('model-source-pattern', readPattern),
@@ -134,14 +154,48 @@ export function readConfig(
   return config
 }
 
-      remoteArtifactRoots: read('remote-artifact-roots', (uris) =>
-        uris === '' && isLoopback(host) ? ['*'] : readList(uris).map(readRemoteRoot),
-      ),
-      s3: readS3Options(read),
-      givesLinks: isYes(text('direct-transfers')),
-      presignedDownloadSeconds: read('presigned-download-url-ttl-seconds', readLinkSeconds),
-function withoutPassword(uri: string): string {
-  return uri.replace(/:\/\/[^/]*@/, '://***@')
+/** A URI without user and password; a password may hold anything, so up to the last `@`. */
+export function withoutPassword(uri: string): string {
+  return uri.replace(/:\/\/.*@/, '://***@').replace(/(password=)[^&]*/gi, '$1***')
+}
+
+type Read = <Value>(name: string, parse: (text: string) => Value) => Value
+
+/** The database from its URI, or from parts that were given one by one. */
+function readDatabase(text: (name: string) => string, read: Read): DatabaseSource {
+  const connectionsMax = read('database-pool-size', readConnections)
+  if (text('database-host') !== '') {
+    const parts: AddressParts = {
+      engine: text('database-engine'),
+      host: text('database-host'),
+      port: text('database-port'),
+      name: text('database-name'),
+      user: text('database-user'),
+      password: text('database-password') || undefined,
+      sslmode: text('database-sslmode'),
+    }
+    const address = read('database-host', (host) =>
+      host === '' ? undefined : joinServerAddress(parts),
+    )
+    if (address !== undefined) return { kind: 'server', address, connectionsMax }
+  }
+  return read('backend-store-uri', (uri): DatabaseSource => {
+    if (serverKindOf(uri) !== undefined) {
+      return { kind: 'server', address: parseServerUri(uri), connectionsMax }
+    }
+    const synchronous = read('sqlite-synchronous', oneOf(['full', 'normal']))
+    return { kind: 'sqlite', path: readSqlitePath(uri), synchronous }
+  })
+}
+
+type DatabaseSource =
+  | { kind: 'sqlite'; path: string; synchronous: Synchronous }
+  | { kind: 'server'; address: ServerAddress; connectionsMax: number }
+
+function readConnections(text: string): number {
+  const count = readCount(text)
+  if (count < 4) throw new Error('a server needs at least 4 connections')
+  return count
 }
 
 function valueOf(
@@ -249,6 +303,10 @@ export function localConfig(directory: string): ServerConfig {
       staticPrefix: '',
       allowsLocalLocations: true,
       localArtifactRoots: [resolve(directory, 'mlartifacts')],
+      remoteArtifactRoots: [],
+      s3: DEFAULT_S3_OPTIONS,
+      givesLinks: true,
+      presignedDownloadSeconds: 300,
       allowedArtifactSchemes: [],
       artifactLocationLengthMax: 2048,
       modelSourcePattern: '',
@@ -260,7 +318,3 @@ export function localConfig(directory: string): ServerConfig {
     uiDirectory: undefined,
   }
 }
-      remoteArtifactRoots: [],
-      s3: DEFAULT_S3_OPTIONS,
-      givesLinks: true,
-      presignedDownloadSeconds: 300,

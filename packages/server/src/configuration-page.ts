@@ -40,7 +40,8 @@ function row(option: ServerOption): string {
   return `| ${flag(option)} | ${env} | ${byDefault} | ${option.describe} |`
 }
 
-function flag({ name, short, value, isNegatable }: ServerOption): string {
+function flag({ name, short, value, isNegatable, isFromEnvironmentOnly }: ServerOption): string {
+  if (isFromEnvironmentOnly) return 'none'
   const long = isNegatable ? `\`--${name}\`, \`--no-${name}\`` : `\`--${name}\``
   return `${short ? `\`-${short}\`, ` : ''}${long}${value ? ` ${value}` : ''}`
 }

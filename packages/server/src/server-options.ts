@@ -12,6 +12,8 @@ export interface ServerOption {
   describe: string
   /** Shown in the help and used when nothing is set. */
   defaultsTo?: string
+  /** No flag: it would be seen in the list of processes. */
+  isFromEnvironmentOnly?: boolean
   /** Taken for the sake of scripts written for MLflow, and answered with this line. */
   ignoredBecause?: string
 }
@@ -26,8 +28,66 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     name: 'backend-store-uri',
     value: 'URI',
     env: both('BACKEND_STORE_URI'),
-    describe: 'Database of experiments, runs and models, such as sqlite:///path/to/file.db.',
+    describe:
+      'Database of experiments, runs and models: sqlite:///path/to/file.db, or postgresql:// or mysql:// with user:password@host:port/database.',
     defaultsTo: 'sqlite:///millrace.db',
+  },
+  {
+    name: 'database-host',
+    value: 'HOST',
+    env: ['MILLRACE_DATABASE_HOST'],
+    describe:
+      'Host of the database server, in place of --backend-store-uri, where secrets come one by one; the settings below are its other parts, each exactly as it is.',
+    defaultsTo: '',
+  },
+  {
+    name: 'database-port',
+    value: 'PORT',
+    env: ['MILLRACE_DATABASE_PORT'],
+    describe: 'Port of --database-host; 5432 or 3306 when not given.',
+    defaultsTo: '',
+  },
+  {
+    name: 'database-engine',
+    value: 'ENGINE',
+    env: ['MILLRACE_DATABASE_ENGINE'],
+    describe: 'What answers at --database-host: postgresql, mysql or mariadb.',
+    defaultsTo: 'postgresql',
+  },
+  {
+    name: 'database-name',
+    value: 'NAME',
+    env: ['MILLRACE_DATABASE_NAME'],
+    describe: 'Name of the database at --database-host.',
+    defaultsTo: '',
+  },
+  {
+    name: 'database-user',
+    value: 'USER',
+    env: ['MILLRACE_DATABASE_USER'],
+    describe: 'User at --database-host.',
+    defaultsTo: '',
+  },
+  {
+    name: 'database-password',
+    env: ['MILLRACE_DATABASE_PASSWORD'],
+    isFromEnvironmentOnly: true,
+    describe: 'Password at --database-host.',
+    defaultsTo: '',
+  },
+  {
+    name: 'database-sslmode',
+    value: 'MODE',
+    env: ['MILLRACE_DATABASE_SSLMODE'],
+    describe: 'disable, require, verify-ca or verify-full for --database-host.',
+    defaultsTo: '',
+  },
+  {
+    name: 'database-pool-size',
+    value: 'COUNT',
+    env: ['MILLRACE_DATABASE_POOL_SIZE', 'MLFLOW_SQLALCHEMYSTORE_POOL_SIZE'],
+    describe: 'Most connections that one process opens to a database server.',
+    defaultsTo: '16',
   },
   {
     name: 'default-artifact-root',
@@ -49,6 +109,59 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     env: both('SERVE_ARTIFACTS'),
     describe: 'Take and give artifacts through this server.',
     defaultsTo: 'true',
+  },
+  {
+    name: 's3-endpoint-url',
+    value: 'URL',
+    env: [...both('S3_ENDPOINT_URL'), 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
+    describe: 'S3-compatible server that s3:// locations are at, instead of AWS.',
+  },
+  {
+    name: 's3-region',
+    value: 'REGION',
+    env: ['MILLRACE_S3_REGION', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
+    describe: 'Where buckets are looked for first; the region of each is found out.',
+  },
+  {
+    name: 's3-addressing-style',
+    value: 'STYLE',
+    env: ['MILLRACE_S3_ADDRESSING_STYLE', 'MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE'],
+    describe:
+      'path puts the bucket into the path of requests, virtual into the host name, auto into the path with --s3-endpoint-url.',
+    defaultsTo: 'auto',
+  },
+  {
+    name: 's3-upload-extra-args',
+    value: 'JSON',
+    env: both('S3_UPLOAD_EXTRA_ARGS'),
+    describe:
+      'What new objects in S3 are given, such as {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "..."} or {"ACL": "bucket-owner-full-control"}.',
+  },
+  {
+    name: 's3-expected-bucket-owner',
+    value: 'ACCOUNT',
+    env: both('S3_EXPECTED_BUCKET_OWNER'),
+    describe: 'AWS account that buckets must belong to.',
+  },
+  {
+    name: 's3-ignore-tls',
+    env: both('S3_IGNORE_TLS'),
+    describe: 'Accept any certificate of the S3 server. For tests only.',
+  },
+  {
+    name: 'direct-transfers',
+    isNegatable: true,
+    env: ['MILLRACE_DIRECT_TRANSFERS'],
+    describe:
+      'Give clients links by which they send and fetch files straight from S3; say no where clients cannot reach it.',
+    defaultsTo: 'true',
+  },
+  {
+    name: 'presigned-download-url-ttl-seconds',
+    value: 'SECONDS',
+    env: both('PRESIGNED_DOWNLOAD_URL_TTL_SECONDS'),
+    describe: 'How long a link that downloads straight from the store is valid, at most 604800.',
+    defaultsTo: '300',
   },
   {
     name: 'host',
@@ -110,59 +223,6 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     name: 'expose-prometheus',
     value: 'DIRECTORY',
     env: both('EXPOSE_PROMETHEUS'),
-  {
-    name: 's3-endpoint-url',
-    value: 'URL',
-    env: [...both('S3_ENDPOINT_URL'), 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
-    describe: 'S3-compatible server that s3:// locations are at, instead of AWS.',
-  },
-  {
-    name: 's3-region',
-    value: 'REGION',
-    env: ['MILLRACE_S3_REGION', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
-    describe: 'Where buckets are looked for first; the region of each is found out.',
-  },
-  {
-    name: 's3-addressing-style',
-    value: 'STYLE',
-    env: ['MILLRACE_S3_ADDRESSING_STYLE', 'MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE'],
-    describe:
-      'path puts the bucket into the path of requests, virtual into the host name, auto into the path with --s3-endpoint-url.',
-    defaultsTo: 'auto',
-  },
-  {
-    name: 's3-upload-extra-args',
-    value: 'JSON',
-    env: both('S3_UPLOAD_EXTRA_ARGS'),
-    describe:
-      'What new objects in S3 are given, such as {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "..."} or {"ACL": "bucket-owner-full-control"}.',
-  },
-  {
-    name: 's3-expected-bucket-owner',
-    value: 'ACCOUNT',
-    env: both('S3_EXPECTED_BUCKET_OWNER'),
-    describe: 'AWS account that buckets must belong to.',
-  },
-  {
-    name: 's3-ignore-tls',
-    env: both('S3_IGNORE_TLS'),
-    describe: 'Accept any certificate of the S3 server. For tests only.',
-  },
-  {
-    name: 'direct-transfers',
-    isNegatable: true,
-    env: ['MILLRACE_DIRECT_TRANSFERS'],
-    describe:
-      'Give clients links by which they send and fetch files straight from S3; say no where clients cannot reach it.',
-    defaultsTo: 'true',
-  },
-  {
-    name: 'presigned-download-url-ttl-seconds',
-    value: 'SECONDS',
-    env: both('PRESIGNED_DOWNLOAD_URL_TTL_SECONDS'),
-    describe: 'How long a link that downloads straight from the store is valid, at most 604800.',
-    defaultsTo: '300',
-  },
     describe: 'Serve /metrics. The directory that MLflow wants here is not used.',
   },
   {
@@ -194,6 +254,13 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     describe:
       'Local directories, separated by commas, that the server may show artifacts from besides its own.',
     defaultsTo: '',
+  },
+  {
+    name: 'remote-artifact-roots',
+    value: 'URIS',
+    env: ['MILLRACE_REMOTE_ARTIFACT_ROOTS'],
+    describe:
+      'Buckets (s3://bucket or s3://bucket/prefix), separated by commas, that the server may show artifacts from besides its own; * for all that its credentials reach. Default: * when it listens on this machine alone.',
   },
   {
     name: 'allowed-artifact-schemes',
@@ -255,11 +322,4 @@ export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   'workspace-store-uri': 'there are no workspaces yet',
   'trace-archival-config': 'traces are not served yet',
   'read-replica-backend-store-uri': 'SQLite has no replicas',
-  {
-    name: 'remote-artifact-roots',
-    value: 'URIS',
-    env: ['MILLRACE_REMOTE_ARTIFACT_ROOTS'],
-    describe:
-      'Buckets (s3://bucket or s3://bucket/prefix), separated by commas, that the server may show artifacts from besides its own; * for all that its credentials reach. Default: * when it listens on this machine alone.',
-  },
 }

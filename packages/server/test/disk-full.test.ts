@@ -5,6 +5,7 @@ import { createClient } from '@millrace/client/client'
 import { expect, test } from 'vitest'
 import { createAgent, type FuzzAnswer, sendRaw } from './fuzz-client.ts'
 import { databasePath, type ServerProcess, startServerProcess } from './server-process.ts'
+import { sqliteFile } from './shared-database.ts'
 import { findBrokenInvariants } from './store-invariants.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
@@ -59,7 +60,7 @@ test('a full disk answers 503 to writes, answers reads, loses nothing and is got
     expect((await server.terminate()).code).toBe(0)
   }
   expect(existsSync(join(folder, 'artifacts', 'big.bin'))).toBe(false)
-  expect(await findBrokenInvariants(databasePath(folder))).toEqual([])
+  expect(await findBrokenInvariants(sqliteFile(databasePath(folder)))).toEqual([])
 }, 120_000)
 
 /** Logs until a write is refused; the steps that were acknowledged, and the refusal. */

@@ -1,4 +1,3 @@
-import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from './start-server.ts'
 
@@ -38,13 +37,14 @@ async function send(method: 'GET' | 'POST' | 'HEAD', path: string, payload?: str
 }
 
 /** Whether background work has made the document of an ended run, which pages are read from. */
-function hasDocument(run_id: string): boolean {
-  const sqlite = new DatabaseSync(server.config.database.path, { readOnly: true })
-  const found = sqlite
-    .prepare('select 1 from run_doc join run on run.id = run_doc.run where uuid = ?')
-    .get(run_id)
-  sqlite.close()
-  return found !== undefined
+async function hasDocument(run_id: string): Promise<boolean> {
+  const found = await server.db
+    .selectFrom('run_doc')
+    .innerJoin('run', 'run.id', 'run_doc.run')
+    .select('run')
+    .where('uuid', '=', run_id)
+    .execute()
+  return found.length > 0
 }
 
 function list(count: number, element: (i: number) => unknown): string {

@@ -7,6 +7,7 @@ import { findDifferences } from './ledger-check.ts'
 import { type Ledger, newLedger, startLogging } from './logging-clients.ts'
 import { seededRandom } from './seeded-random.ts'
 import { databasePath, type ServerProcess, startServerProcess } from './server-process.ts'
+import { sqliteFile } from './shared-database.ts'
 import { findBrokenInvariants } from './store-invariants.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
@@ -63,7 +64,7 @@ export async function runKillCampaign(options: CampaignOptions): Promise<Campaig
       figures.walBytesMax = Math.max(figures.walBytesMax, sizeOf(`${path}-wal`))
       if (kill % INSPECT_EVERY === INSPECT_EVERY - 1) {
         figures.openMs.push(timeOpening(path))
-        figures.differences.push(...(await findBrokenInvariants(path)))
+        figures.differences.push(...(await findBrokenInvariants(sqliteFile(path))))
       }
       if (random.chance(0.05)) await killWhileStarting(folder.path, random.below(600))
       server = await startServerProcess({ folder: folder.path })
@@ -80,7 +81,7 @@ export async function runKillCampaign(options: CampaignOptions): Promise<Campaig
     }
     const { code } = await server.terminate()
     if (code !== 0) figures.differences.push(`the last server ended with ${code}`)
-    figures.differences.push(...(await findBrokenInvariants(path)))
+    figures.differences.push(...(await findBrokenInvariants(sqliteFile(path))))
   } finally {
     await server.kill()
   }

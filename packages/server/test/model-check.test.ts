@@ -39,5 +39,5 @@ test('holds what a plain model holds after any writes of several writers', {
   const shared = writers.flatMap(({ sharedVersions }) => sharedVersions).sort((a, b) => a - b)
   expect(shared).toEqual(shared.map((_, i) => i + 1))
   await server.http.close()
-  expect(await findBrokenInvariants(server.config.database.path)).toEqual([])
+  expect(await findBrokenInvariants(server.config.database)).toEqual([])
 })

@@ -6,12 +6,15 @@ import type { FastifyInstance } from 'fastify'
 import { createApp } from '../src/app.ts'
 import { localConfig, type ServerConfig } from '../src/config.ts'
 import type { Db } from '../src/db/dialect.ts'
+import { emptyServerDatabase, withDatabase } from './shared-database.ts'
 
 export interface TestServer extends AsyncDisposable {
   client: Client
   http: FastifyInstance
   /** For looking at what is stored. */
   db: Db
+  /** Changes rows behind the server's back. */
+  change(run: (db: Db) => Promise<unknown>): Promise<void>
   /** Everything the server stores is in here. */
   directory: string
   config: ServerConfig
@@ -23,7 +26,9 @@ export async function startServer(
   change: (config: ServerConfig) => ServerConfig = (config) => config,
 ): Promise<TestServer> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-test-'))
-  const config = change(localConfig(directory))
+  const database = await emptyServerDatabase()
+  const local = localConfig(directory)
+  const config = change(database === undefined ? local : { ...local, database })
   const app = await createApp(config)
   const client = createClient({
     baseUrl: '',
@@ -42,5 +47,14 @@ export async function startServer(
     await rm(directory, { recursive: true, force: true })
   }
   const db = app.database.read
-  return { client, http: app.http, db, directory, config, close, [Symbol.asyncDispose]: close }
+  return {
+    client,
+    http: app.http,
+    db,
+    change: (run) => withDatabase(config.database, run).then(() => {}),
+    directory,
+    config,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
 }

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
-import { Kysely, sql } from 'kysely'
-import type { Db } from '../src/db/dialect.ts'
-import type { Schema } from '../src/db/schema.ts'
-import { openSqliteFile, sqliteDialect } from '../src/db/sqlite-dialect.ts'
+import { sql } from 'kysely'
+import type { DatabaseConfig } from '../src/config.ts'
+import { type Db, kindOf } from '../src/db/dialect.ts'
 import { decodeBlockInto } from '../src/metrics/block-codec.ts'
 import { decodeChunk } from '../src/metrics/chunk-codec.ts'
 import { PointsBuilder } from '../src/metrics/points.ts'
 import { summarise } from '../src/metrics/summary.ts'
 import { buildRunJson, findRunById } from '../src/tracking/run-reading.ts'
+import { withDatabase } from './shared-database.ts'
 
 /** Statements that find no row in a database where every write is there as a whole. */
 const ORPHANS: Record<string, string> = {
@@ -26,7 +26,8 @@ const ORPHANS: Record<string, string> = {
     .join(' union all '),
   'a key without a name': ['metric_latest', 'param', 'tag']
     .map(
-      (table) => `select '${table}', key from ${table} where key not in (select id from key_name)`,
+      (table) =>
+        `select '${table}', t.key from ${table} t where t.key not in (select id from key_name)`,
     )
     .join(' union all '),
   'a name that differs from its tag': `
@@ -52,15 +53,9 @@ const ORPHANS: Record<string, string> = {
 }
 
 /** Everything in a database of ours that cannot be there; the server must not be running on it. */
-export async function findBrokenInvariants(path: string): Promise<string[]> {
-  const sqlite = openSqliteFile(path, { synchronous: 'normal', queryOnly: true })
-  const db = new Kysely<Schema>({ dialect: sqliteDialect(sqlite) })
-  try {
-    const broken: string[] = []
-    const integrity = sqlite.prepare('PRAGMA integrity_check').all()
-    if (integrity[0]?.['integrity_check'] !== 'ok') broken.push(JSON.stringify(integrity[0]))
-    const foreign = sqlite.prepare('PRAGMA foreign_key_check').all()
-    if (foreign.length > 0) broken.push(`foreign key: ${JSON.stringify(foreign[0])}`)
+export function findBrokenInvariants(database: DatabaseConfig): Promise<string[]> {
+  return withDatabase(database, async (db) => {
+    const broken = kindOf(db) === 'sqlite' ? await findBrokenFile(db) : []
     for (const [what, statement] of Object.entries(ORPHANS)) {
       const { rows } = await sql.raw<Record<string, unknown>>(statement).execute(db)
       if (rows.length > 0)
@@ -68,9 +63,16 @@ export async function findBrokenInvariants(path: string): Promise<string[]> {
     }
     broken.push(...(await findWrongSummaries(db)), ...(await findStaleDocuments(db)))
     return broken
-  } finally {
-    await db.destroy()
-  }
+  })
+}
+
+async function findBrokenFile(db: Db): Promise<string[]> {
+  const integrity = await sql.raw<Record<string, unknown>>('PRAGMA integrity_check').execute(db)
+  const foreign = await sql.raw('PRAGMA foreign_key_check').execute(db)
+  return [
+    ...(integrity.rows[0]?.['integrity_check'] === 'ok' ? [] : [JSON.stringify(integrity.rows[0])]),
+    ...(foreign.rows.length === 0 ? [] : [`foreign key: ${JSON.stringify(foreign.rows[0])}`]),
+  ]
 }
 
 /** Summaries that differ from a scan of all points that were folded into them. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type OptionValues, readConfig } from '@millrace/server/config'
+import { describeDatabase, type OptionValues, readConfig } from '@millrace/server/config'
 import { REFUSED_OPTIONS, SERVER_OPTIONS, type ServerOption } from '@millrace/server/server-options'
 import { type Command, Option } from 'commander'
 
@@ -13,7 +13,8 @@ export function addServerCommand(program: Command, name: 'server' | 'ui'): void 
     .description('Start the tracking server with its web pages.')
     .helpOption('--help')
     .allowExcessArguments(false)
-  for (const option of SERVER_OPTIONS) for (const flag of toOptions(option)) command.addOption(flag)
+  const flags = SERVER_OPTIONS.filter(({ isFromEnvironmentOnly }) => !isFromEnvironmentOnly)
+  for (const option of flags) for (const flag of toOptions(option)) command.addOption(flag)
   for (const refused of Object.keys(REFUSED_OPTIONS)) {
     command.addOption(new Option(`--${refused} [value]`).hideHelp())
   }
@@ -48,11 +49,13 @@ async function runServer(flags: OptionValues): Promise<void> {
   }
   const hasPages = existsSync(UI_DIRECTORY)
   const config = readConfig(flags, process.env, hasPages ? UI_DIRECTORY : undefined)
+  // Arguments are in the list of processes, and there may be a password among them.
+  process.title = 'millrace server'
   const { serve } = await import('@millrace/server/serve')
   const server = await serve(config)
   process.stdout.write(`Millrace is at ${server.url}\n`)
   process.stdout.write(
-    `Database ${config.database.path}, artifacts ${config.settings.artifactsDestination}. Ctrl+C stops it.\n`,
+    `Database ${describeDatabase(config.database)}, artifacts ${config.settings.artifactsDestination}. Ctrl+C stops it.\n`,
   )
   stopOnSignal(() => server.close())
   if (flags['demo']) {

@@ -206,7 +206,7 @@ function compileInsert<Table extends keyof Schema>(
     .compile()
 }
 
-type TableWithIds = 'run' | 'experiment' | 'registered_model' | 'logged_model'
+type TableWithIds = 'run' | 'experiment' | 'registered_model' | 'logged_model' | 'dataset'
 
 /** An insert of one row into a table that gives out ids, by a statement that is compiled once. */
 export function insertReturningId<Table extends TableWithIds>(

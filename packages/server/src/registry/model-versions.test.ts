@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../test/start-server.ts'
 
@@ -30,8 +29,9 @@ async function getVersion(name: string, version = '1') {
 
 /** Makes every version look as if it had last been changed at the beginning of time. */
 function forgetChanges() {
-  using sqlite = new DatabaseSync(join(server.directory, 'mlflow.db'), { timeout: 10_000 })
-  sqlite.exec('update model_version set last_updated_time = 1')
+  return server.change((db) =>
+    db.updateTable('model_version').set({ last_updated_time: 1 }).execute(),
+  )
 }
 
 const invalid = (message: string) => ({ code: 'INVALID_PARAMETER_VALUE', message })
@@ -197,7 +197,7 @@ describe('changing', () => {
   test('an update without a description removes it', async () => {
     const name = await createModel()
     await createVersion(name, { description: 'first' })
-    forgetChanges()
+    await forgetChanges()
 
     const { model_version } = await server.client.modelVersions.update({ name, version: '1' })
 
@@ -208,7 +208,7 @@ describe('changing', () => {
 
   test('a tag can be set twice and deleted twice, and is no update', async () => {
     const name = await createModel(2)
-    forgetChanges()
+    await forgetChanges()
     for (const value of ['1', '2']) {
       await server.client.modelVersions.setTag({ name, version: '1', key: 'k', value })
     }
@@ -277,7 +277,7 @@ describe('stages', () => {
         stage: String(stage),
       })
     }
-    forgetChanges()
+    await forgetChanges()
 
     const { model_version } = await server.client.modelVersions.transitionStage({
       name,

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../test/start-server.ts'
+import { insertTestRow } from '../search/test-rows.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -26,11 +26,6 @@ async function getModel(name: string) {
 }
 
 /** Runs SQL on the server's file, for what only older software or the past can have written. */
-function writeSql(statement: string, ...parameters: string[]) {
-  using sqlite = new DatabaseSync(join(server.directory, 'mlflow.db'), { timeout: 10_000 })
-  sqlite.prepare(statement).run(...parameters)
-}
-
 const invalid = (message: string) => ({ code: 'INVALID_PARAMETER_VALUE', message })
 const missing = (name: string) => ({
   code: 'RESOURCE_DOES_NOT_EXIST',
@@ -185,11 +180,16 @@ describe('a model that does not exist', () => {
 
 test('a forbidden name that older software gave can be read, renamed and deleted', async () => {
   for (const name of ['old/one', 'old/two']) {
-    writeSql(
-      `insert into registered_model
-         (workspace, name, creation_time, last_updated_time, last_version, is_prompt)
-       values ('default', ?, 1, 1, 0, 0)`,
-      name,
+    await server.change((db) =>
+      insertTestRow(db, 'registered_model', {
+        workspace: 'default',
+        name,
+        description: null,
+        creation_time: 1,
+        last_updated_time: 1,
+        last_version: 0,
+        is_prompt: 0,
+      }),
     )
   }
 
@@ -219,7 +219,9 @@ describe('changing', () => {
     await server.client.registeredModels.setTag({ name, key: 'k', value: 'v' })
     await server.client.registeredModels.setAlias({ name, alias: 'champion', version: '1' })
     const new_name = `${name} renamed`
-    writeSql('update model_version set last_updated_time = 1')
+    await server.change((db) =>
+      db.updateTable('model_version').set({ last_updated_time: 1 }).execute(),
+    )
 
     const { registered_model } = await server.client.registeredModels.rename({ name, new_name })
 
@@ -308,7 +310,13 @@ describe('changing', () => {
 
   test.each(moves)('to %s counts as an update of the model: %s', async (_, isUpdate, change) => {
     const name = await createModel(1)
-    writeSql('update registered_model set last_updated_time = 1 where name = ?', name)
+    await server.change((db) =>
+      db
+        .updateTable('registered_model')
+        .set({ last_updated_time: 1 })
+        .where('name', '=', name)
+        .execute(),
+    )
 
     await change(name)
 

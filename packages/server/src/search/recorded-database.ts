@@ -6,7 +6,7 @@ import {
   RECORDED_RUNS,
 } from './recorded-rows.ts'
 import { openTestDatabase } from './test-database.ts'
-import { insertTestExperiment, insertTestRun } from './test-rows.ts'
+import { insertTestExperiment, insertTestRow, insertTestRun } from './test-rows.ts'
 
 /** Exports a database that holds `recorded-rows.ts`, in which each test only searches. */
 
@@ -35,19 +35,15 @@ export async function openRecordedDatabase(): Promise<Db> {
 async function insertModels(db: Db): Promise<void> {
   let time = 1000
   for (const { name, tags, versions } of RECORDED_MODELS) {
-    const { id: model } = await db
-      .insertInto('registered_model')
-      .values({
-        workspace: 'default',
-        name,
-        description: null,
-        creation_time: time,
-        last_updated_time: time,
-        last_version: versions.length,
-        is_prompt: 'mlflow.prompt.is_prompt' in tags ? 1 : 0,
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
+    const model = await insertTestRow(db, 'registered_model', {
+      workspace: 'default',
+      name,
+      description: null,
+      creation_time: time,
+      last_updated_time: time,
+      last_version: versions.length,
+      is_prompt: 'mlflow.prompt.is_prompt' in tags ? 1 : 0,
+    })
     time += 10
     for (const [key, value] of Object.entries(tags)) {
       await db.insertInto('registered_model_tag').values({ model, key, value }).execute()
@@ -85,23 +81,19 @@ async function insertLoggedModels(db: Db): Promise<void> {
   const experiment = RUNS_EXPERIMENT
   for (const [index, recorded] of RECORDED_LOGGED_MODELS.entries()) {
     const { name, model_type, status, params, tags, metrics } = recorded
-    const { id: model } = await db
-      .insertInto('logged_model')
-      .values({
-        model_id: `m-${String(index + 1).repeat(32)}`,
-        experiment,
-        name,
-        artifact_location: '',
-        creation_time: 100 * (index + 1),
-        last_updated_time: 1000 - 100 * index,
-        status,
-        status_message: null,
-        model_type,
-        source_run_id: recorded.source_run_id.padEnd(32, '0'),
-        stage: 0,
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
+    const model = await insertTestRow(db, 'logged_model', {
+      model_id: `m-${String(index + 1).repeat(32)}`,
+      experiment,
+      name,
+      artifact_location: '',
+      creation_time: 100 * (index + 1),
+      last_updated_time: 1000 - 100 * index,
+      status,
+      status_message: null,
+      model_type,
+      source_run_id: recorded.source_run_id.padEnd(32, '0'),
+      stage: 0,
+    })
     for (const [key, value] of Object.entries(params)) {
       const row = { model, experiment, key, value }
       await db.insertInto('logged_model_param').values(row).execute()

@@ -105,7 +105,7 @@ function entryCondition(comparison: EntryComparison, keyId: number): Expression<
   const table = comparison.kind
   if (comparison.type === 'null') {
     const exists = hasEntry(table, keyId, ALWAYS)
-    return comparison.comparator === 'IS NULL' ? sql<SqlBool>`not ${exists}` : exists
+    return comparison.comparator === 'IS NULL' ? sql<SqlBool>`not (${exists})` : exists
   }
   return hasEntry(table, keyId, textCondition(sql.ref(`${table}.value`), comparison))
 }
@@ -117,8 +117,9 @@ function hasEntry(
 ): Expression<SqlBool> {
   const run = sql.ref(`${table}.run`)
   const key = sql.ref(`${table}.key`)
-  return sql<SqlBool>`exists (select 1 from ${sql.table(table)}
-    where ${run} = ${sql.ref('run.id')} and ${key} = ${keyId} and ${test})`
+  // A value rather than `exists`: PostgreSQL would plan hundreds of those as joins, for minutes.
+  return sql<SqlBool>`(select 1 from ${sql.table(table)}
+    where ${run} = ${sql.ref('run.id')} and ${key} = ${keyId} and ${test}) is not null`
 }
 
 function datasetCondition({ key, ...test }: DatasetComparison): Expression<SqlBool> {

@@ -112,7 +112,7 @@ test('experiments deleted or created between two pages hide and repeat no other'
   const found = await walkPages(search, { orderBy: ['name'], maxResults: 2 }, async () => {
     pages++
     if (pages === 1) await db.deleteFrom('experiment').where('name', '=', 'Default').execute()
-    if (pages === 2) await insertTestExperiment(db, { name: 'Aaa' })
+    if (pages === 2) await insertTestExperiment(db, { id: 999, name: 'Aaa' })
   })
 
   expect(found).toEqual(['Churn-2', 'Default', 'churn', 'gone', 'vision'])

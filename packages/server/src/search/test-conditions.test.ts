@@ -1,14 +1,16 @@
 import { type Expression, type SqlBool, sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Db } from '../db/dialect.ts'
+import { type Db, kindOf } from '../db/dialect.ts'
 import { parseFilter } from './filter.ts'
 import { runGrammar } from './grammar-runs.ts'
 import { integerCondition, numberCondition } from './test-conditions.ts'
 import { openTestDatabase } from './test-database.ts'
+import { insertTestExperiment } from './test-rows.ts'
 
 let db: Db
 beforeAll(async () => {
   db = await openTestDatabase()
+  await insertTestExperiment(db, {})
 })
 afterAll(() => db.destroy())
 
@@ -16,13 +18,22 @@ const NUMBERS = ['0', '1', '-1', '0.5', '-0.5', '1.5', '1e308', '1e400', '-1e400
 const BIG = ['9223372036854775807', '-9223372036854775808', '9007199254740993', '1e19']
 const COMPARATORS = ['=', '!=', '>', '>=', '<', '<=']
 
+const TYPES = {
+  sqlite: ['integer', 'real'],
+  postgresql: ['bigint', 'double precision'],
+  mysql: ['signed', 'double'],
+} as const
+
 async function passing(
   values: readonly (number | bigint)[],
   condition: (column: Expression<unknown>) => Expression<SqlBool>,
 ): Promise<string[]> {
   const passed: string[] = []
+  const isInteger = values.every((value) => typeof value === 'bigint')
+  const type = sql.raw(TYPES[kindOf(db)][isInteger ? 0 : 1])
   for (const value of values) {
-    const { rows } = await sql`select 1 where ${condition(sql`${value}`)}`.execute(db)
+    const typed = sql`cast(${value} as ${type})`
+    const { rows } = await sql`select 1 from experiment where ${condition(typed)}`.execute(db)
     if (rows.length > 0) passed.push(String(value))
   }
   return passed

@@ -1,7 +1,7 @@
 import type { Insertable } from 'kysely'
-import type { Db } from '../db/dialect.ts'
+import { type Db, insertReturningId } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
-import type { ExperimentTable } from '../db/schema.ts'
+import type { ExperimentTable, Schema } from '../db/schema.ts'
 
 /** Exports builders of rows for the tests of this folder, straight into the tables. */
 
@@ -20,39 +20,40 @@ export interface TestRun {
   datasets: { name: string; digest: string; context: string | null }[]
 }
 
+/** Inserts a row and returns its id. */
+export function insertTestRow<
+  Table extends 'run' | 'experiment' | 'registered_model' | 'logged_model' | 'dataset',
+>(db: Db, table: Table, row: Insertable<Schema[Table]>): Promise<number> {
+  return insertReturningId(table, Object.keys(row) as never)(db, row)
+}
+
 export async function insertTestExperiment(
   db: Db,
   row: Partial<Insertable<ExperimentTable>>,
   tags: Record<string, string> = {},
 ): Promise<number> {
-  const { id } = await db
-    .insertInto('experiment')
-    .values({
-      workspace: 'default',
-      name: 'experiment',
-      artifact_location: '',
-      stage: 0,
-      creation_time: 0,
-      last_update_time: 0,
-      ...row,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow()
+  const id = await insertTestRow(db, 'experiment', {
+    workspace: 'default',
+    name: 'experiment',
+    artifact_location: '',
+    stage: 0,
+    creation_time: 0,
+    last_update_time: 0,
+    ...row,
+  })
+  const experiment = row.id ?? id
   for (const [key, value] of Object.entries(tags)) {
-    await db.insertInto('experiment_tag').values({ experiment: id, key, value }).execute()
+    await db.insertInto('experiment_tag').values({ experiment, key, value }).execute()
   }
-  return id
+  return experiment
 }
 
 /** The internal id of the run. */
 export async function insertTestRun(db: Db, testRun: TestRun): Promise<number> {
   const { metrics, params, tags, datasets, ...row } = testRun
   const { experiment } = row
-  const { id: run } = await db
-    .insertInto('run')
-    .values({ ...row, artifact_uri: `s3://bucket/${row.uuid}`, deleted_time: null })
-    .returning('id')
-    .executeTakeFirstOrThrow()
+  const artifact_uri = `s3://bucket/${row.uuid}`
+  const run = await insertTestRow(db, 'run', { ...row, artifact_uri, deleted_time: null })
   const keys = [metrics, params, tags].flatMap((entries) => Object.keys(entries))
   const ids = await keyNames(db).ensure(db, new Set(keys))
   keyNames(db).committed()
@@ -96,20 +97,8 @@ async function insertTestDataset(
     .where('name', '=', name)
     .where('digest', '=', digest)
     .executeTakeFirst()
-  const { id: dataset } =
-    known ??
-    (await db
-      .insertInto('dataset')
-      .values({
-        experiment,
-        name,
-        digest,
-        source_type: 'local',
-        source: '',
-        schema: null,
-        profile: null,
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow())
+  const nothing = { source_type: 'local', source: '', schema: null, profile: null }
+  const dataset =
+    known?.id ?? (await insertTestRow(db, 'dataset', { experiment, name, digest, ...nothing }))
   await db.insertInto('run_dataset').values({ run, dataset, experiment, context }).execute()
 }

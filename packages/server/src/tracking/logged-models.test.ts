@@ -1,6 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../test/start-server.ts'
 
@@ -33,8 +32,9 @@ async function createRun() {
 
 /** Makes every model look as if it had last been changed at the beginning of time. */
 function forgetChanges() {
-  using sqlite = new DatabaseSync(join(server.directory, 'mlflow.db'), { timeout: 10_000 })
-  sqlite.exec('update logged_model set last_updated_time = 1')
+  return server.change((db) =>
+    db.updateTable('logged_model').set({ last_updated_time: 1 }).execute(),
+  )
 }
 
 const invalid = (message: string) => ({ code: 'INVALID_PARAMETER_VALUE', message })
@@ -180,7 +180,7 @@ describe('finalizing', () => {
     [2, 'LOGGED_MODEL_READY'],
   ])('with %s makes it %s, which is an update', async (status, shown) => {
     const model_id = await createModel()
-    forgetChanges()
+    await forgetChanges()
 
     const { model } = await server.client.loggedModels.finalize({ model_id, status })
 

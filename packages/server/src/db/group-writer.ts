@@ -1,0 +1,179 @@
+import { ApiError } from '@millrace/api/errors'
+import { type Kysely, sql } from 'kysely'
+import type { Writes } from './database.ts'
+import { ConnectionLost, TransactionConflict } from './pooled-driver.ts'
+import type { Schema } from './schema.ts'
+
+/** Most writes of one transaction; more would only make those wait that come first. */
+const GROUP_MAX = 64
+/** A transaction that takes longer is undone, so that its locks hold nobody up for ever. */
+const GROUP_MAX_MS = 10_000
+/** How long a group waits for a database that went away before its writes are refused. */
+const PATIENCE_MS = 4000
+const RETRY_PAUSE_MS = 150
+const CONFLICTS_MAX = 10
+
+interface Call {
+  name: string
+  caller: unknown
+  input: unknown
+  /** Calls are run in the order of their keys: then groups lock rows in one order everywhere. */
+  key: string
+  resolve(output: unknown): void
+  reject(error: unknown): void
+}
+
+/**
+ * One of the writers of a database server: commits whatever arrived while its last transaction was
+ * under way. A group is tried without savepoints first; when one of its writes fails, which few do,
+ * it is undone and done again with one for each.
+ */
+export class GroupWriter {
+  readonly #db: Kysely<Schema>
+  readonly #writes: Writes
+  #queue: Call[] = []
+  #isRunning = false
+  #idle: Promise<void> = Promise.resolve()
+
+  constructor(db: Kysely<Schema>, writes: Writes) {
+    this.#db = db
+    this.#writes = writes
+  }
+
+  /** Resolves once the write is durable; rejects with what it threw, and then it left no trace. */
+  write(name: string, caller: unknown, input: unknown, key: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ name, caller, input, key, resolve, reject })
+      if (!this.#isRunning) this.#idle = this.#run()
+    })
+  }
+
+  /** Resolves when nothing waits any more. */
+  async drain(): Promise<void> {
+    await this.#idle
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    // What else arrives in this turn of the loop shares the transaction.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#queue.length > 0) {
+      const group = this.#queue.splice(0, GROUP_MAX)
+      group.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+      await this.#commit(group)
+    }
+    this.#isRunning = false
+  }
+
+  async #commit(group: Call[]): Promise<void> {
+    const result = await this.#attempt(group, 'together')
+    if (result !== 'apart') return
+    if (group.length === 1) await this.#commitAlone(group)
+    else if ((await this.#attempt(group, 'with savepoints')) === 'apart') {
+      for (const call of group) await this.#commitAlone([call])
+    }
+  }
+
+  /** A write by itself that others are in the way of waits a little longer each time. */
+  async #commitAlone(group: Call[]): Promise<void> {
+    for (let tries = 1; tries <= CONFLICTS_MAX; tries++) {
+      if ((await this.#attempt(group, 'together')) !== 'apart') return
+      await pause(Math.random() * 20 * tries)
+    }
+    const error = new ApiError('TEMPORARILY_UNAVAILABLE', 'Other writes were in the way.', {
+      retryAfterSeconds: 1,
+    })
+    for (const { reject } of group) reject(error)
+  }
+
+  /** Answers every call of the group, or none, when they have to be tried another way. */
+  async #attempt(
+    group: Call[],
+    mode: 'together' | 'with savepoints',
+  ): Promise<'answered' | 'apart'> {
+    const deadline = Date.now() + PATIENCE_MS
+    for (;;) {
+      const progress = { isComplete: false }
+      try {
+        const outcomes = await this.#transact(group, mode, progress)
+        for (const [index, { resolve, reject }] of group.entries()) {
+          const outcome = outcomes[index]
+          if (outcome !== undefined && 'error' in outcome) reject(outcome.error)
+          else resolve(outcome?.output)
+        }
+        return 'answered'
+      } catch (error) {
+        if (error instanceof ConnectionLost && !progress.isComplete && Date.now() < deadline) {
+          await pause(RETRY_PAUSE_MS)
+          continue
+        }
+        const isRefusal = mode === 'together' && group.length === 1
+        const mayBeTriedApart = error instanceof TransactionConflict || !isRefusal
+        if (mayBeTriedApart && !(error instanceof ConnectionLost)) return 'apart'
+        const answer = progress.isComplete && error instanceof ConnectionLost ? unsure() : error
+        for (const { reject } of group) reject(answer)
+        return 'answered'
+      }
+    }
+  }
+
+  async #transact(
+    group: Call[],
+    mode: 'together' | 'with savepoints',
+    progress: { isComplete: boolean },
+  ): Promise<({ output: unknown } | { error: unknown })[]> {
+    return this.#db.transaction().execute(async (db) => {
+      const startMs = Date.now()
+      const outcomes: ({ output: unknown } | { error: unknown })[] = []
+      for (const call of group) {
+        if (Date.now() - startMs > GROUP_MAX_MS) throw tooLong()
+        outcomes.push(
+          mode === 'together'
+            ? { output: await this.#runOne(db, call) }
+            : await this.#runSaved(db, call),
+        )
+      }
+      progress.isComplete = true
+      return outcomes
+    })
+  }
+
+  async #runSaved(
+    db: Kysely<Schema>,
+    call: Call,
+  ): Promise<{ output: unknown } | { error: unknown }> {
+    await sql`savepoint one_call`.execute(db)
+    try {
+      const output = await this.#runOne(db, call)
+      await sql`release savepoint one_call`.execute(db)
+      return { output }
+    } catch (error) {
+      if (error instanceof ConnectionLost || error instanceof TransactionConflict) throw error
+      await sql`rollback to savepoint one_call`.execute(db)
+      return { error }
+    }
+  }
+
+  async #runOne(db: Kysely<Schema>, { name, caller, input }: Call): Promise<unknown> {
+    const write = this.#writes[name]
+    if (write === undefined) throw new Error(`There is no write named '${name}'`)
+    return write(db, caller, input as never)
+  }
+}
+
+function tooLong(): TransactionConflict {
+  return new TransactionConflict(new Error(`a group of writes took longer than ${GROUP_MAX_MS} ms`))
+}
+
+/** The connection broke while the commit was under way; the database alone knows how it ended. */
+function unsure(): ApiError {
+  return new ApiError(
+    'TEMPORARILY_UNAVAILABLE',
+    'The connection to the database broke during the commit: the write may or may not be stored.',
+    { retryAfterSeconds: 1 },
+  )
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

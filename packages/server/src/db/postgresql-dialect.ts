@@ -1,0 +1,117 @@
+import { ApiError, invalid } from '@millrace/api/errors'
+import { type Dialect, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
+import type { Pool as PgPool, PoolClient } from 'pg'
+import {
+  ConnectionLost,
+  type ConnectionPool,
+  PooledDriver,
+  TransactionConflict,
+} from './pooled-driver.ts'
+import type { ServerAddress } from './server-address.ts'
+
+const INT8 = 20
+const NUMERIC = 1700
+const CONNECT_TIMEOUT_MS = 5000
+/** No statement of ours takes as long; one that does holds locks that others wait for. */
+const STATEMENT_TIMEOUT_MS = 60_000
+const STATEMENTS_PREPARED_MAX = 400
+
+/** Joins are written in the order to be done in; looking for a better one can take minutes. */
+const PLANNER = '-c join_collapse_limit=1 -c from_collapse_limit=1'
+
+/** Kysely on a pool of connections to PostgreSQL; statements stay prepared. */
+export async function postgresqlDialect(
+  address: ServerAddress,
+  { connections }: { connections: number },
+): Promise<Dialect> {
+  const { default: pg } = await import('pg')
+  const parserOf = (oid: number, format?: 'text') => {
+    if (oid === INT8) return toInteger
+    return oid === NUMERIC ? Number : pg.types.getTypeParser(oid, format)
+  }
+  const pool: PgPool = new pg.Pool({
+    host: address.host,
+    port: address.port,
+    user: address.user,
+    password: address.password,
+    database: address.database,
+    ssl: address.tls ?? false,
+    max: connections,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: STATEMENT_TIMEOUT_MS + 1000,
+    application_name: 'millrace',
+    options: [PLANNER, address.options].filter(Boolean).join(' '),
+    types: { getTypeParser: parserOf } as never,
+  })
+  // A connection that breaks while idle is replaced; whoever needs one hears about it then.
+  pool.on('error', () => {})
+  return {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new PooledDriver(toPool(pool)),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  }
+}
+
+function toInteger(text: string): number | bigint {
+  const number = Number(text)
+  return Number.isSafeInteger(number) ? number : BigInt(text)
+}
+
+function toPool(pool: PgPool): ConnectionPool {
+  const names = new Map<string, string>()
+  const nameOf = (statement: string): string | undefined => {
+    const known = names.get(statement)
+    if (known !== undefined || names.size >= STATEMENTS_PREPARED_MAX) return known
+    const name = `s${names.size}`
+    names.set(statement, name)
+    return name
+  }
+  return {
+    async acquire() {
+      const client: PoolClient = await pool.connect()
+      return {
+        async query(statement, parameters) {
+          const name = parameters.length === 0 ? undefined : nameOf(statement)
+          const values = parameters as unknown[]
+          const query = { text: statement, values, ...(name !== undefined && { name }) }
+          const { rows, rowCount } = await client.query(query)
+          return { rows, ...(rowCount !== null && { changes: rowCount }) }
+        },
+        release: (isBroken) => client.release(isBroken),
+      }
+    },
+    toError,
+    async end() {
+      await pool.end()
+    },
+  }
+}
+
+/** Codes of PostgreSQL, appendix A: classes 08, 53, 57P and a server that became a standby. */
+const LOST = /^(?:08|53|57P|25006$|28000$|28P01$|3D000$)/
+const CONFLICTS = new Set(['40001', '40P01', '55P03'])
+const NETWORK = /^E(?:CONN|PIPE|HOST|NET|AI_|TIMEDOUT)|^ENOTFOUND$/
+const GONE = /terminat|timeout|closed|not queryable|client was passed/i
+const NUL_IN_TEXT = '22021'
+const CANCELED = '57014'
+
+function toError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (CONFLICTS.has(code)) return new TransactionConflict(error)
+  if (code === NUL_IN_TEXT) {
+    return invalid('A text of the request holds a NUL character, which cannot be stored.')
+  }
+  if (code === CANCELED) {
+    const message = `The database took longer than ${STATEMENT_TIMEOUT_MS / 1000} s. Ask for less.`
+    return new ApiError('TEMPORARILY_UNAVAILABLE', message, { retryAfterSeconds: 5 })
+  }
+  if (LOST.test(code) || NETWORK.test(code) || (code === '' && GONE.test(error.message))) {
+    return new ConnectionLost(error)
+  }
+  return error
+}

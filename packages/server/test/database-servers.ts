@@ -1,0 +1,225 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { parseServerUri } from '../src/db/server-address.ts'
+import { connect } from '../src/db/server-database.ts'
+
+export type ServerKind = 'postgresql' | 'mariadb'
+
+/** A database server of the tests' own, on this machine alone. */
+export interface DatabaseServer {
+  /** URI of a database in which others can be created. */
+  adminUri: string
+  /** The process's id; its group has the same. */
+  pid: number
+  /** Ends it as a power cut would. */
+  kill(): Promise<void>
+  /** Starts it again after `kill` or `stop`. */
+  restart(): Promise<void>
+  /** Ends it and removes all it stored. */
+  stop(): Promise<void>
+}
+
+interface Options {
+  /** Without fsync, for tests that do not ask what survives. */
+  isDurable?: boolean
+  connectionsMax?: number
+}
+
+/** Starts a server with an empty database cluster; undefined when its programs are not installed. */
+export async function startDatabaseServer(
+  kind: ServerKind,
+  options: Options = {},
+): Promise<DatabaseServer | undefined> {
+  const programs = findPrograms(kind)
+  if (programs === undefined) return undefined
+  const directory = mkdtempSync(join(tmpdir(), `millrace-${kind}-`))
+  const data = join(directory, 'data')
+  mkdirSync(data)
+  const owner = ownerOf(kind)
+  if (owner !== undefined) for (const each of [directory, data]) chownSync(each, owner, owner)
+  initialise(kind, programs, data, owner)
+
+  const port = await freePort()
+  let child: ChildProcess | undefined
+  const start = async () => {
+    child = spawn(programs.server, argumentsOf(kind, { data, port, ...options }), {
+      cwd: directory,
+      detached: true,
+      stdio: 'ignore',
+      ...(owner !== undefined && { uid: owner, gid: owner }),
+    })
+    await answers(adminUri)
+  }
+  const end = async (signal: NodeJS.Signals) => {
+    const ending = child
+    if (ending?.pid === undefined || ending.exitCode !== null || ending.signalCode !== null) return
+    const ended = new Promise((resolve) => ending.once('exit', resolve))
+    process.kill(-ending.pid, signal)
+    await ended
+  }
+  const adminUri =
+    kind === 'postgresql'
+      ? `postgresql://millrace@127.0.0.1:${port}/postgres`
+      : `mysql+pymysql://root@127.0.0.1:${port}/mysql`
+  try {
+    await start()
+  } catch (error) {
+    await end('SIGKILL')
+    throw error
+  }
+  return {
+    adminUri,
+    get pid() {
+      return child?.pid ?? 0
+    },
+    kill: () => end('SIGKILL'),
+    restart: start,
+    async stop() {
+      await end('SIGKILL')
+      rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+let databases = 0
+
+/** Creates an empty database on the server and returns its URI. */
+export async function createDatabase(adminUri: string): Promise<string> {
+  const name = `test_${process.pid}_${databases++}_${Date.now().toString(36)}`
+  await administer(adminUri, `create database ${name}`)
+  const uri = new URL(adminUri)
+  uri.pathname = `/${name}`
+  return uri.href
+}
+
+/** Runs one statement as the administrator. */
+export async function administer(adminUri: string, statement: string): Promise<unknown[]> {
+  const db = await connect(parseServerUri(adminUri), 1)
+  try {
+    const { rows } = await db.executeQuery({ sql: statement, parameters: [] } as never)
+    return rows
+  } finally {
+    await db.destroy()
+  }
+}
+
+interface Programs {
+  server: string
+  initialise: string
+}
+
+function findPrograms(kind: ServerKind): Programs | undefined {
+  const [server, initialise] =
+    kind === 'postgresql' ? ['postgres', 'initdb'] : ['mariadbd', 'mariadb-install-db']
+  const versions = '/usr/lib/postgresql'
+  const debian = existsSync(versions) ? readdirSync(versions).sort().reverse() : []
+  const folders = [
+    ...debian.map((version) => join(versions, version, 'bin')),
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/sbin',
+  ]
+  const find = (name: string) =>
+    folders.map((at) => join(at, name)).find((path) => existsSync(path))
+  const [foundServer, foundInitialise] = [find(server), find(initialise)]
+  if (foundServer === undefined || foundInitialise === undefined) return undefined
+  return { server: foundServer, initialise: foundInitialise }
+}
+
+/** PostgreSQL refuses to run as root, so root starts it as the user of its package, or as nobody. */
+function ownerOf(kind: ServerKind): number | undefined {
+  if (process.getuid?.() !== 0 || kind !== 'postgresql') return undefined
+  for (const name of ['postgres', 'nobody']) {
+    const { stdout, status } = spawnSync('id', ['-u', name], { encoding: 'utf8' })
+    if (status === 0) return Number(stdout)
+  }
+  return undefined
+}
+
+function initialise(
+  kind: ServerKind,
+  programs: Programs,
+  data: string,
+  owner: number | undefined,
+): void {
+  const args =
+    kind === 'postgresql'
+      ? [
+          '-D',
+          data,
+          '-U',
+          'millrace',
+          '--auth=trust',
+          '-E',
+          'UTF8',
+          '--no-sync',
+          '--locale=C.UTF-8',
+        ]
+      : [
+          '--no-defaults',
+          `--datadir=${data}`,
+          '--auth-root-authentication-method=normal',
+          '--skip-test-db',
+          ...(process.getuid?.() === 0 ? ['--user=root'] : []),
+        ]
+  const { status, stderr, stdout } = spawnSync(programs.initialise, args, {
+    encoding: 'utf8',
+    cwd: data,
+    ...(owner !== undefined && { uid: owner, gid: owner }),
+  })
+  if (status !== 0) throw new Error(`${programs.initialise} failed: ${stderr || stdout}`)
+}
+
+function argumentsOf(
+  kind: ServerKind,
+  { data, port, isDurable = false, connectionsMax = 200 }: Options & { data: string; port: number },
+): string[] {
+  if (kind === 'postgresql') {
+    const settings = {
+      listen_addresses: '127.0.0.1',
+      port,
+      unix_socket_directories: '',
+      max_connections: connectionsMax,
+      shared_buffers: '64MB',
+      ...(!isDurable && { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+    }
+    return ['-D', data, ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])]
+  }
+  return [
+    '--no-defaults',
+    `--datadir=${data}`,
+    `--port=${port}`,
+    '--bind-address=127.0.0.1',
+    `--socket=${join(data, 's')}`,
+    `--max-connections=${connectionsMax}`,
+    '--innodb-buffer-pool-size=64M',
+    ...(isDurable ? [] : ['--innodb-flush-log-at-trx-commit=0']),
+    ...(process.getuid?.() === 0 ? ['--user=root'] : []),
+  ]
+}
+
+async function answers(adminUri: string): Promise<void> {
+  const deadline = Date.now() + 60_000
+  for (;;) {
+    try {
+      await administer(adminUri, 'select 1')
+      return
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
