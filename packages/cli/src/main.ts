@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander'
+import { addEnvCommand } from './commands/env.ts'
 import { addImagesCommands } from './commands/images-commands.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
 import { addRunCommand } from './commands/run.ts'
+import { addSageMakerLocalCommand } from './commands/sagemaker-local.ts'
 import { addServerCommand } from './commands/server.ts'
 
 const VERSION = '0.1.0'
@@ -18,6 +20,8 @@ addServerCommand(program, 'ui')
 addModelsCommands(program)
 addRunCommand(program)
 addImagesCommands(program)
+addSageMakerLocalCommand(program)
+addEnvCommand(program)
 
 try {
   await program.parseAsync()

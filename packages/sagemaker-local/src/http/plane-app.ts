@@ -27,8 +27,14 @@ export function createPlaneApp(options: CallerOptions): FastifyInstance {
   app.register(async (scope) => mountQuery(scope, operations, caller))
   app.register(async (scope) => mountRest(scope, restOperations, caller))
   app.register(async (scope) => mountS3(scope, { store: options.objects, ...s3Options(options) }))
-  app.get('/.millrace/health', async () => ({ status: 'ok' }))
+  app.get('/.millrace/about', async () => about(options))
   return app
+}
+
+/** What `millrace env` has to know, and nothing that is secret. */
+function about({ settings }: CallerOptions) {
+  const { region, accountId, roleName, trackingUri, accessKeys } = settings
+  return { region, accountId, roleName, trackingUri, needsKeys: accessKeys.length > 0 }
 }
 
 function s3Options({ settings }: CallerOptions) {

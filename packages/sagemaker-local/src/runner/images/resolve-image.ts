@@ -70,7 +70,7 @@ function pythonOf(source: {
 async function checkProgram(directory: string, program: string): Promise<void> {
   if (!isAbsolute(directory)) {
     throw invalid(
-      `The image local:${directory} has to be an absolute path, like local:/home/me/image.`,
+      `The image local:${directory} has to be an absolute path, like local:/path/to/folder.`,
     )
   }
   const file = join(directory, program)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { InstanceEnd, type InstanceSpec, InstanceStart } from './instance-spec.ts'
-import { processBirth } from './process-birth.ts'
+import { birthOf } from './process-birth.ts'
 
 const SUPERVISOR = fileURLToPath(new URL('./supervisor.ts', import.meta.url))
 /** A supervisor that has not said that it is there after this long is not there. */
@@ -125,7 +125,7 @@ async function waitForEnd(
 async function isLost(directory: string, startedAtMs: number): Promise<boolean> {
   const start = await findStart(directory)
   if (start === undefined) return Date.now() - startedAtMs > START_MS
-  return processBirth(start.pid) !== start.bornAt
+  return birthOf(start.pid) !== start.bornAt
 }
 
 function lost(startedMs: number): InstanceEnd {
@@ -134,7 +134,7 @@ function lost(startedMs: number): InstanceEnd {
 
 async function signalSupervisor(directory: string, signal: NodeJS.Signals): Promise<void> {
   const start = await waitForStart(directory)
-  if (start === undefined || processBirth(start.pid) !== start.bornAt) return
+  if (start === undefined || birthOf(start.pid) !== start.bornAt) return
   try {
     process.kill(start.pid, signal)
   } catch {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
  * When a process was born, in the machine's own ticks, which with its number makes it unmistakable.
  * Undefined when it is gone; an empty text where the system does not say, and the number has to do.
  */
-export function processBirth(pid: number | 'self'): string | undefined {
+export function birthOf(pid: number | 'self'): string | undefined {
   if (process.platform !== 'linux') return typeof pid === 'string' || isThere(pid) ? '' : undefined
   let stat: string
   try {

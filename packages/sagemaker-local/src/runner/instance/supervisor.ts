@@ -6,7 +6,7 @@ import { createMetricReader } from './metric-patterns.ts'
 import { createOutputLog, type OutputLog } from './output-log.ts'
 import { startPipes } from './pipe-channels.ts'
 import { enterPrivateRoot, ML_FOLDER } from './private-root.ts'
-import { processBirth } from './process-birth.ts'
+import { birthOf } from './process-birth.ts'
 import { watchResources } from './resource-watch.ts'
 
 /** How long what a job leaves behind may go on writing to its output. */
@@ -73,7 +73,7 @@ function takeInstance(): void {
   const start: InstanceStart = {
     // In a process namespace of its own it is 1 by itself, and another number to everybody else.
     pid: process.platform === 'linux' ? Number(readlinkSync('/proc/self')) : process.pid,
-    bornAt: processBirth('self') ?? '',
+    bornAt: birthOf('self') ?? '',
     startedMs,
   }
   writeFileSync('started.json', `${JSON.stringify(start)}\n`, { flag: 'wx', flush: true })
