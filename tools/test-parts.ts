@@ -23,7 +23,7 @@ export const parts: Record<string, Step[]> = {
   ],
   compat: [
     ...pythonEnvironmentNames
-      .filter((name) => name.startsWith('mlflow-'))
+      .filter((name) => /^(mlflow|sagemaker)-/.test(name))
       .map((name) => setUpStep(name, () => setUpPython(name))),
     vitestStep('compat', ['tests/compat']),
   ],
