@@ -20,7 +20,7 @@ export const localBackend: Backend = {
       job.project.environment.kind === 'docker' ? await inDocker(job) : await inEnvironment(job)
     await using resolved = await resolvePaths(job.entryPoint, job.parameters, {
       ...job,
-      storageDirectory: job.storageDirectory,
+      projectDirectory: job.project.directory,
     })
     const command = entryCommand(job.entryPoint, resolved.parameters)
     job.log(`Running '${command.shown}' in run ${job.run.run_id}`)

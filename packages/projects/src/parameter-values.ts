@@ -10,6 +10,8 @@ import { fetchRemote, type RemoteOptions } from './remote-files.ts'
 export interface ResolveOptions extends RemoteOptions {
   /** Where what is fetched stays; a temporary directory, which is removed, when there is none. */
   storageDirectory: string | undefined
+  /** The project's, where a path is looked for that is not below the current directory. */
+  projectDirectory: string
 }
 
 /** Values with paths in place of what was fetched; disposing removes what is temporary. */
@@ -41,7 +43,7 @@ export async function resolvePaths(
     for (const [i, [name, { type }]] of [...entryPoint.parameters].entries()) {
       const value = declared.get(name)
       if (type !== 'path' || value === undefined) continue
-      const local = localPath(name, value)
+      const local = localPath(name, value, options.projectDirectory)
       if (local === undefined) storage ??= await makeStorage(options.storageDirectory)
       resolved.set(name, local ?? (await fetchParameter(value, storage ?? '', i, options)))
     }
@@ -66,13 +68,19 @@ export function checkUris({ parameters }: EntryPoint, { declared }: EntryParamet
   }
 }
 
-/** The absolute path of a local value; undefined when it is elsewhere. */
-function localPath(name: string, value: string): string | undefined {
+/**
+ * The absolute path of a local value; undefined when it is elsewhere. MLflow looks in the current
+ * directory only, which makes a default that names a file of the project depend on where one stands.
+ */
+function localPath(name: string, value: string, projectDirectory: string): string | undefined {
   const isFileUri = /^file:(?:\/(?!\/)|\/\/\/|[^/])/i.test(value)
   if (URI.test(value) && !isFileUri) return undefined
   const path = isFileUri ? value.replace(/^file:(?:\/\/)?/i, '') : value
   // MLflow decodes percent signs in plain paths too; a file whose name has them comes first.
-  const found = [path, decoded(path)].find((candidate) => existsSync(candidate))
+  const candidates = [path, decoded(path)]
+  const found = [...candidates, ...candidates.map((path) => resolve(projectDirectory, path))].find(
+    (candidate) => existsSync(candidate),
+  )
   if (found !== undefined) return resolve(found)
   throw invalid(
     `Got value ${value} for parameter ${name}, but no such file or directory was found.`,

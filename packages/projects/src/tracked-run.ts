@@ -101,8 +101,7 @@ export async function logParameters(
   { declared, extra }: EntryParameters,
 ): Promise<void> {
   const params = [
-    ...[...declared].map(([key, value]) => ({ key, value: shellQuote(value) })),
-    ...[...extra].map(([key, value]) => ({ key: shellQuote(key), value: shellQuote(value) })),
+    ...[...declared, ...extra].map(([key, value]) => ({ key, value: shellQuote(value) })),
   ]
   for (let from = 0; from < params.length; from += LOG_BATCH_MAX.params) {
     await runs.logBatch({ run_id, params: params.slice(from, from + LOG_BATCH_MAX.params) })
