@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { ensureChromium, missingChromium } from './setup/chromium.ts'
+import { ensureDatabaseServer } from './setup/debian-packages.ts'
 import {
   ensurePythonEnvironment,
   missingPython,
@@ -8,6 +9,18 @@ import {
 } from './setup/python-environments.ts'
 import { root } from './setup/step.mjs'
 import { programStep, type Step, type StepResult, vitestStep } from './test-step.ts'
+
+/** Tests of behaviour that must be the same whatever the database. */
+const ON_EVERY_DATABASE = [
+  'packages/server/src/tracking',
+  'packages/server/src/registry',
+  'packages/server/src/search',
+  'packages/server/src/upkeep',
+  'packages/server/test/model-check',
+  'packages/server/test/hostile-input',
+  'packages/server/test/retries',
+  'packages/server/test/whole-reads',
+]
 
 /** The parts of the test run by the name that `npm test -- --only` takes, in the order they run. */
 export const parts: Record<string, Step[]> = {
@@ -21,6 +34,10 @@ export const parts: Record<string, Step[]> = {
     setUpStep('moto', () => setUpPython('moto')),
     vitestStep('unit', ['--exclude=tests/**', '--exclude=tools/tidy*']),
   ],
+  databases: (['postgresql', 'mariadb'] as const).flatMap((kind) => [
+    setUpStep(kind, () => ensureDatabaseServer(kind)),
+    vitestStep(`unit on ${kind}`, ON_EVERY_DATABASE, { MILLRACE_TEST_DATABASE: kind }),
+  ]),
   compat: [
     ...pythonEnvironmentNames
       .filter((name) => /^(mlflow|sagemaker)-/.test(name))

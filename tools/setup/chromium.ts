@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { runStep } from './step.mjs'
+import { findProgram, installDebianPackages } from './debian-packages.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const MAC_APP = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
@@ -19,31 +18,9 @@ export async function ensureChromium(): Promise<string | undefined> {
     if (!existsSync(named)) throw new Error(`MILLRACE_CHROMIUM is ${named}, which does not exist.`)
     return named
   }
-  const found = find(NAMES) ?? (existsSync(MAC_APP) ? MAC_APP : undefined)
-  if (found || process.getuid?.() !== 0 || !find(['apt-get'])) return found
-
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const advice = missingChromium
-  await runStep({
-    title: 'Reading the package lists',
-    file: 'apt-get',
-    args: ['update'],
-    advice,
-    env,
-  })
-  await runStep({
-    title: 'Installing Chromium',
-    file: 'apt-get',
-    args: ['install', '-y', '--no-install-recommends', 'chromium', 'fonts-liberation'],
-    advice,
-    env,
-  })
-  return find(NAMES)
-}
-
-function find(names: string[]): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
-  return names
-    .flatMap((name) => folders.map((bin) => join(bin, name)))
-    .find((path) => existsSync(path))
+  const found = findProgram(NAMES) ?? (existsSync(MAC_APP) ? MAC_APP : undefined)
+  if (found !== undefined) return found
+  const packages = ['chromium', 'fonts-liberation']
+  const isInstalled = await installDebianPackages('Installing Chromium', packages, missingChromium)
+  return isInstalled ? findProgram(NAMES) : undefined
 }
