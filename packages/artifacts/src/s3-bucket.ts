@@ -82,7 +82,7 @@ function createClient(sdk: Sdk, options: S3Options, region: string | undefined):
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: CONNECT_MAX_MS,
-      socketTimeout: SILENCE_MAX_MS,
+      socketTimeout: options.silenceMaxMs ?? SILENCE_MAX_MS,
       httpAgent: agent,
       httpsAgent: { ...agent, ...(options.ignoresTls && { rejectUnauthorized: false }) },
     },

@@ -64,8 +64,11 @@ export function toS3Failure(error: unknown, attempt: S3Attempt): unknown {
   if (CLOCK.includes(name)) {
     return unavailable(`S3 refuses requests because this server's clock is wrong: ${name}`, error)
   }
-  if (DAMAGED.includes(name)) {
+  if (isDamage(error)) {
     return unavailable(`Bytes were damaged on their way to '${at}': ${name}`, error)
+  }
+  if (name === 'InvalidObjectState') {
+    return new ApiError('INVALID_STATE', `'${path}' is archived in S3 and must be restored first.`)
   }
   if (DENIED.includes(name) || name.startsWith('KMS.') || status === 403) {
     return new ApiError(
@@ -73,9 +76,6 @@ export function toS3Failure(error: unknown, attempt: S3Attempt): unknown {
       `S3 denies this server '${action}' on '${at}'${path === undefined ? '' : ` for '${path}'`}.`,
       { cause: error },
     )
-  }
-  if (name === 'InvalidObjectState') {
-    return new ApiError('INVALID_STATE', `'${path}' is archived in S3 and must be restored first.`)
   }
   if (UNSUPPORTED.includes(name)) {
     return new ApiError('NOT_IMPLEMENTED', `The S3 server of '${at}' does not offer this.`, {
@@ -89,6 +89,11 @@ export function toS3Failure(error: unknown, attempt: S3Attempt): unknown {
     return invalid(`S3 refuses the request on '${at}': ${name}`)
   }
   return unavailable(`S3 cannot be used at the moment: '${at}' answers ${reason(error)}`, error)
+}
+
+/** Whether the bytes that arrived are not those that were sent. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof Error && DAMAGED.includes(error.name)
 }
 
 /** Whether the object (or, for a HEAD of a bucket, the bucket) is not there. */

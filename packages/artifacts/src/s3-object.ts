@@ -67,8 +67,8 @@ export async function explained(
   path: ArtifactPath,
   error: unknown,
 ): Promise<unknown> {
-  const status = statusOf(error)
-  if (status === 400 || status === 403) await isDirectory(root, path)
+  const isUnexplained = error instanceof Error && /^(\d+|Unknown|Forbidden|Bad)/.test(error.name)
+  if (isUnexplained && statusOf(error) !== undefined) await isDirectory(root, path)
   const attempt = { bucket: root.bucket.name, action: 's3:GetObject' } as const
   return toS3Failure(error, { ...attempt, path: formatArtifactPath(path) })
 }

@@ -14,6 +14,8 @@ export interface S3Options {
   expectedBucketOwner?: string
   /** What every new object is given, by the names of the S3 API. */
   uploadArgs: S3UploadArgs
+  /** How long a connection may be silent, 30 s when absent. */
+  silenceMaxMs?: number
 }
 
 export type S3UploadArgs = Readonly<Record<string, string | boolean | Record<string, string>>>

@@ -10,7 +10,7 @@ import { lookup } from 'mime-types'
 import { type ArtifactPath, formatArtifactPath } from './artifact-path.ts'
 import type { WriteOptions, WrittenArtifact } from './artifact-store.ts'
 import type { S3Bucket } from './s3-bucket.ts'
-import { toS3Failure, unavailable } from './s3-failure.ts'
+import { isDamage, toS3Failure, unavailable } from './s3-failure.ts'
 import { uploadChunks } from './upload-body.ts'
 
 const MIB = 1024 * 1024
@@ -206,12 +206,18 @@ async function sendIntact(
   const { bucket } = target
   const md5 = createHash('md5').update(bytes).digest()
   for (let tries = 1; ; tries++) {
-    const { ETag, ServerSideEncryption } = await put(target, send(md5.toString('base64')))
+    const isLast = tries >= DAMAGED_TRIES_MAX
+    const sent = send(md5.toString('base64')).catch((error: unknown) => {
+      if (isLast || !isDamage(error)) throw error
+    })
+    const answer = await put(target, sent)
+    if (!answer) continue
+    const { ETag, ServerSideEncryption } = answer
     if (ServerSideEncryption?.startsWith('aws:kms')) return ETag
     const isMd5 = ETag?.replaceAll('"', '') === md5.toString('hex')
     bucket.hasMd5Etags ||= isMd5
     if (isMd5 || !bucket.hasMd5Etags) return ETag
-    if (tries >= DAMAGED_TRIES_MAX) {
+    if (isLast) {
       throw unavailable(
         `Bytes were damaged on their way to 's3://${bucket.name}': its ETag is of other ones`,
       )
