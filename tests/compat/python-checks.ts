@@ -88,7 +88,7 @@ function clientEnvironment(url: string, folder: string): Record<string, string> 
 }
 
 /** The checks in a script's output, and one more that failed when the script did not reach its end. */
-function withCrash(output: string, end: string): Check[] {
+export function withCrash(output: string, end: string): Check[] {
   const lines = output.split('\n')
   const reports = lines.filter((line) => /^\{"(begin|check|end)":/.test(line))
   const checks = reports

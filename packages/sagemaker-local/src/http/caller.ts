@@ -38,6 +38,7 @@ export function createCaller({ settings, state, objects }: CallerOptions): Calle
       objects,
       region: scope?.region ?? settings.region,
       accessKeyId: scope?.accessKeyId,
+      userAgent: headers['user-agent'] ?? '',
     }
   }
 }

@@ -35,6 +35,8 @@ export function createTrainingJob(
   const now = seconds(nowMs)
   const document: TrainingJobDocument = {
     ...input,
+    // The SDK reads it whether the client has set it or not.
+    OutputDataConfig: { KmsKeyId: '', ...input.OutputDataConfig },
     ResourceConfig: { InstanceCount: 1, ...input.ResourceConfig },
     StoppingCondition: {
       MaxRuntimeInSeconds: DEFAULT_RUNTIME_SECONDS,

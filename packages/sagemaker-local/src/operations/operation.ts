@@ -11,6 +11,8 @@ export interface OperationContext {
   /** Of the request: its credential scope's, else the plane's own. */
   region: string
   accessKeyId: string | undefined
+  /** What the client says it is. */
+  userAgent: string
 }
 
 /** Services whose operations come as one JSON document, by the first part of `X-Amz-Target`. */

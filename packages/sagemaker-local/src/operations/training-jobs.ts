@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { z } from 'zod'
 import { AwsError, invalidRequest } from '../http/aws-error.ts'
 import { finalMetrics } from '../runner/training/job-metrics.ts'
@@ -18,6 +19,9 @@ import { createTrainingJob } from './create-training-job.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName } from './resource-names.ts'
 import { CreateTrainingJobInput } from './training-job-input.ts'
+
+const SHORT_JOB_MS = 8_000
+const SHORT_JOB_LOOK_MS = 50
 
 const ByName = z.object({ TrainingJobName: ResourceName() })
 const TrainingJobStatus = z.enum([
@@ -44,7 +48,7 @@ export const trainingJobOperations = [
     name: 'DescribeTrainingJob',
     input: ByName,
     async run(context, { TrainingJobName }) {
-      const { document } = getTrainingJob(context, TrainingJobName)
+      const { document } = await waitForShortJob(context, TrainingJobName)
       if (document.FinalMetricDataList !== undefined) return document
       const metrics = await finalMetrics(directoryOf(context, TrainingJobName))
       return metrics.length === 0 ? document : { ...document, FinalMetricDataList: metrics }
@@ -113,6 +117,20 @@ export const trainingJobOperations = [
     },
   }),
 ]
+
+/**
+ * The SageMaker SDK looks at a job at once, and when it has not ended then it sleeps for tens of
+ * seconds between looks. So its first look may take as long as a short job does.
+ */
+async function waitForShortJob(context: OperationContext, name: string) {
+  for (;;) {
+    const job = getTrainingJob(context, name)
+    const ageMs = Date.now() - job.createdMs
+    const isSdk = context.userAgent.includes('AWS-SageMaker-Python-SDK/')
+    if (!isSdk || !isRunning(job.document) || ageMs > SHORT_JOB_MS) return job
+    await wait(SHORT_JOB_LOOK_MS)
+  }
+}
 
 function getTrainingJob({ state }: OperationContext, name: string) {
   const job = findResource<TrainingJobDocument, TrainingProgress>(state, 'training-job', name)

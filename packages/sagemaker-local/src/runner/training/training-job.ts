@@ -126,7 +126,7 @@ export function finish(job: TrainingJob, { status, secondary, failureReason }: O
   document.TrainingEndTime = now
   if (document.TrainingStartTime !== undefined) {
     document.TrainingTimeInSeconds = Math.ceil(now - document.TrainingStartTime)
-    document.BillableTimeInSeconds = Math.max(1, Math.ceil(job.progress.ranMs / 1000))
+    document.BillableTimeInSeconds = Math.max(1, Math.floor(job.progress.ranMs / 1000))
   }
 }
 

@@ -1,0 +1,3 @@
+import { describeSdk } from './sagemaker-checks.ts'
+
+describeSdk('sagemaker-3', 'sm_trainer')
