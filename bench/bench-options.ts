@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { peerNames } from './peers.ts'
+import { STORES, type Store } from './store.ts'
 import { workloads } from './workloads.ts'
 
 /** What to measure, against whom, and for how long. */
@@ -13,6 +14,8 @@ export interface BenchOptions {
   rounds: number
   /** Folder of another checkout of Millrace that joins as the peer `baseline`. */
   baseline: string | undefined
+  /** What every server keeps its data in. */
+  store: Store
 }
 
 /** Measurements that are not requests per second. */
@@ -25,6 +28,7 @@ const USAGE = `npm run bench -- [options]
   --seconds <s>         length of one measurement (3)
   --warmup <s>          before it (1)
   --rounds <n>          repetitions, interleaved; the table holds medians (3)
+  --store <name>        ${STORES.join(', ')} (sqlite)
   --baseline <folder>   another checkout of Millrace to compare with`
 
 /** Reads the command line; throws with the usage when something in it is unknown. */
@@ -39,6 +43,7 @@ export function readOptions(args: string[]): BenchOptions {
       warmup: { type: 'string', default: '1' },
       rounds: { type: 'string', default: '3' },
       baseline: { type: 'string' },
+      store: { type: 'string', default: 'sqlite' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -52,7 +57,14 @@ export function readOptions(args: string[]): BenchOptions {
     warmupSeconds: positive(values.warmup),
     rounds: positive(values.rounds),
     baseline: values.baseline,
+    store: chooseStore(values.store),
   }
+}
+
+function chooseStore(name: string): Store {
+  const store = STORES.find((each) => each === name)
+  if (store === undefined) throw new Error(`'${name}' is none of ${STORES.join(', ')}`)
+  return store
 }
 
 function list(text: string): string[] {

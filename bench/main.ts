@@ -12,6 +12,7 @@ import { echo, ensurePeer, millrace, type Peer } from './peers.ts'
 import { clientTable, durabilityLines, spaceTable, startTable, workloadTables } from './report.ts'
 import { measureSpace } from './space.ts'
 import { measureStarts } from './start-and-memory.ts'
+import { openStore } from './store.ts'
 import { workloads } from './workloads.ts'
 
 /**
@@ -27,7 +28,7 @@ async function bench(options: BenchOptions): Promise<void> {
   const has = (part: string) => options.parts.includes(part)
   const names = Object.keys(workloads).filter(has)
 
-  print(`${machine()}\n\n${durabilityLines(peers)}\n`)
+  print(`${machine()}\n\nStore: ${options.store}.\n\n${durabilityLines(peers)}\n`)
   if (has('start')) {
     const starts = await measureStarts(all, options.rounds, say)
     results['starts'] = starts
@@ -82,7 +83,9 @@ function say(text: string): void {
 }
 
 try {
-  await bench(readOptions(process.argv.slice(2)))
+  const options = readOptions(process.argv.slice(2))
+  const closeStore = await openStore(options.store)
+  await bench(options).finally(closeStore)
 } catch (error) {
   process.stderr.write(`${inspect(error)}\n`)
   process.exitCode = 1

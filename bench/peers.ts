@@ -19,6 +19,8 @@ export interface Peer {
 export interface Place {
   port: number
   folder: string
+  /** SQLAlchemy-style URI of its database. */
+  database: string
 }
 
 export interface Command {
@@ -32,9 +34,9 @@ export function millrace(name = 'millrace', checkout = root): Peer {
   return {
     name,
     durability: 'power loss (WAL, synchronous=FULL)',
-    command: ({ port, folder }) => ({
+    command: (place) => ({
       file: process.execPath,
-      args: [join(checkout, 'packages', 'cli', 'bin', 'millrace.cjs'), ...server({ port, folder })],
+      args: [join(checkout, 'packages', 'cli', 'bin', 'millrace.cjs'), ...server(place)],
     }),
   }
 }
@@ -69,11 +71,11 @@ const peers: Record<string, Peer & { environment: PythonEnvironmentName }> = {
     name: 'fasttrackml',
     environment: 'fasttrackml',
     durability: 'only the end of its process (WAL, synchronous=NORMAL)',
-    command: ({ port, folder }) => ({
+    command: ({ port, folder, database }) => ({
       file: script('fasttrackml', 'fml'),
       args: [
         ...['server', '--log-level', 'error', '--listen-address', `127.0.0.1:${port}`],
-        ...['--database-uri', `sqlite://${join(folder, 'tracking.db')}`],
+        ...['--database-uri', forFastTrackML(database)],
         ...['--default-artifact-root', join(folder, 'artifacts')],
       ],
     }),
@@ -96,10 +98,15 @@ function script(environment: PythonEnvironmentName, name: string): string {
   return join(pythonOf(environment), '..', name)
 }
 
-function server({ port, folder }: Place): string[] {
+/** It writes SQLite's URIs with two slashes and knows no driver names. */
+function forFastTrackML(uri: string): string {
+  return uri.replace('sqlite:///', 'sqlite://').replace(/^postgresql(\+\w+)?:/, 'postgres:')
+}
+
+function server({ port, folder, database }: Place): string[] {
   return [
     ...['server', '--host', '127.0.0.1', '--port', String(port)],
-    ...['--backend-store-uri', `sqlite:///${join(folder, 'tracking.db')}`],
+    ...['--backend-store-uri', database],
     ...['--artifacts-destination', join(folder, 'artifacts')],
   ]
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Peer } from './peers.ts'
+import { databaseUri } from './store.ts'
 
 const START_LIMIT_MS = 180_000
 const STOP_LIMIT_MS = 20_000
@@ -53,7 +54,8 @@ export async function startServer(
   firstPath = '/api/2.0/mlflow/experiments/get?experiment_id=0',
 ): Promise<ServerProcess> {
   const port = await freePort()
-  const { file, args, env } = peer.command({ port, folder })
+  const database = await databaseUri(folder)
+  const { file, args, env } = peer.command({ port, folder, database })
   const startedMs = performance.now()
   const child = spawn(file, args, {
     cwd: folder,
