@@ -58,6 +58,7 @@ export interface ProjectJob {
 
 export const BUILT_IN_BACKENDS: Backends = {
   local: async () => (await import('./local-backend.ts')).localBackend,
+  kubernetes: async () => (await import('./kubernetes-backend.ts')).kubernetesBackend,
 }
 
 /**
