@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createApp } from './app.ts'
 import { DATABASES, PROFILES } from './deployment.ts'
+import { estimateText, REGIONS } from './estimate.ts'
 
 const USAGE = `node infra/src/main.ts [--profile ${PROFILES.join('|')}] [--database ${DATABASES.join('|')}] [--allowed-cidr RANGE]... [-o DIR]`
 
@@ -23,6 +24,7 @@ try {
   const { app, stack } = createApp(deployment, values.output)
   app.synth()
   process.stdout.write(`${join(values.output, stack.templateFile)}\n`)
+  for (const region of REGIONS) process.stdout.write(estimateText(deployment, region))
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1

@@ -40,6 +40,7 @@ export function addMigration(
     code: lambda.Code.fromInline(readFileSync(PROGRAM, 'utf8')),
     timeout: Duration.minutes(14),
     memorySize: 256,
+    retryAttempts: 0,
     role,
     environmentEncryption: key,
     logGroup: new logs.LogGroup(stack, 'MigrationLogs', {

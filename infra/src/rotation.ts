@@ -8,6 +8,7 @@ import * as logs from 'aws-cdk-lib/aws-logs'
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions'
 import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks'
 import { accept } from './accepted-findings.ts'
+import { uniqueSuffix } from './deployment.ts'
 
 /** The event that Secrets Manager writes to CloudTrail when a secret has its new value. */
 export function rotationPattern(secretArn: string): events.EventPattern {
@@ -32,7 +33,7 @@ export function restartOnRotation(
   key: kms.IKey,
 ): void {
   const logGroup = new logs.LogGroup(stack, 'RotationLogs', {
-    logGroupName: `/aws/vendedlogs/states/${stack.stackName}-rotation`,
+    logGroupName: `/aws/vendedlogs/states/millrace-${uniqueSuffix(stack)}`,
     retention: logs.RetentionDays.THREE_MONTHS,
     encryptionKey: key,
     removalPolicy: RemovalPolicy.DESTROY,

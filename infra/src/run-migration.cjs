@@ -23,6 +23,8 @@ exports.handler = async (event) => {
       LogicalResourceId: event.LogicalResourceId,
     }),
   })
+  // The alarm counts what is thrown.
+  if (status === 'FAILED') throw new Error(reason)
 }
 
 async function migrate({ Cluster, TaskDefinition, Subnets, SecurityGroup }) {
@@ -50,7 +52,9 @@ async function migrate({ Cluster, TaskDefinition, Subnets, SecurityGroup }) {
     if (task && task.lastStatus === 'STOPPED') {
       const { exitCode, reason } = task.containers.find(({ name }) => name === 'server')
       if (exitCode === 0) return
-      throw new Error(`millrace db upgrade: ${reason || task.stoppedReason} (exit ${exitCode})`)
+      throw new Error(
+        `millrace db upgrade: ${reason || task.stoppedReason || 'it failed'} (exit ${exitCode})`,
+      )
     }
     await new Promise((resolve) => setTimeout(resolve, Number(process.env.WAIT_MS || 5000)))
   }

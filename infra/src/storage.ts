@@ -7,7 +7,7 @@ import { accept } from './accepted-findings.ts'
 /** The key that encrypts what the stack keeps; it stays when the stack goes. */
 export function addKey(stack: Stack): kms.Key {
   const key = new kms.Key(stack, 'Key', {
-    description: `What ${stack.stackName} keeps`,
+    description: 'What a Millrace keeps',
     enableKeyRotation: true,
     removalPolicy: RemovalPolicy.RETAIN,
   })

@@ -8,7 +8,7 @@ import * as kms from 'aws-cdk-lib/aws-kms'
 import * as sns from 'aws-cdk-lib/aws-sns'
 import * as subscriptions from 'aws-cdk-lib/aws-sns-subscriptions'
 import { accept } from './accepted-findings.ts'
-import type { StackParameters } from './deployment.ts'
+import { type StackParameters, uniqueSuffix } from './deployment.ts'
 
 /** A figure, from where on it is an alarm, and what to do then. */
 export interface Watched {
@@ -84,6 +84,7 @@ export function addBackups(
     stack,
     'Backups',
     new backup.BackupVault(stack, 'Vault', {
+      backupVaultName: `millrace-${uniqueSuffix(stack)}`,
       removalPolicy: RemovalPolicy.RETAIN,
       ...(key && { encryptionKey: key }),
     }),
