@@ -2,6 +2,7 @@ import { ApiError, invalid, notFound } from '@millrace/api/errors'
 import { type ArtifactPath, formatArtifactPath } from './artifact-path.ts'
 import type { DirectAccess, UploadedPart } from './artifact-store.ts'
 import { contentDisposition } from './content-type.ts'
+import { completeUpload } from './s3-completion.ts'
 import { type S3Action, toS3Failure } from './s3-failure.ts'
 import { explained, fileKey, headVersion, type S3Root } from './s3-object.ts'
 import { type S3UploadArgs, UPLOAD_ARG_HEADERS } from './s3-options.ts'
@@ -61,16 +62,10 @@ export function s3DirectAccess(openRoot: () => Promise<S3Root>): DirectAccess {
       return { uploadId: UploadId, urls }
     },
 
-    async completeParts(path, UploadId, parts) {
+    async completeParts(path, uploadId, parts) {
       const root = await openRoot()
-      const { sdk, client, base } = root.bucket
-      const command = new sdk.CompleteMultipartUploadCommand({
-        ...base,
-        Key: fileKey(root, path),
-        UploadId,
-        MultipartUpload: { Parts: inOrder(parts) },
-      })
-      await answered(root, path, client.send(command))
+      const completion = { key: fileKey(root, path), uploadId, parts: inOrder(parts) }
+      await answered(root, path, completeUpload(root.bucket, completion))
     },
 
     async abortParts(path, UploadId) {

@@ -187,6 +187,14 @@ describe('an upload', () => {
     expect(await unfinished()).toBe(0)
   })
 
+  test('whose completion was done but not answered is a success', async () => {
+    proxy.fault = firstOf('POST', 'lost-answer', 'uploadId')
+
+    await store.write(at('big'), big())
+
+    expect((await buffer((await store.open(at('big'))).body)).length).toBe(20 * MIB)
+  })
+
   test.each<[string, Fault, string]>([
     ['its parts are refused', { status: 500, code: 'InternalError' }, 'partNumber=2'],
     ['its parts get other ETags', 'wrong-etag', 'partNumber'],

@@ -10,6 +10,7 @@ import { lookup } from 'mime-types'
 import { type ArtifactPath, formatArtifactPath } from './artifact-path.ts'
 import type { WriteOptions, WrittenArtifact } from './artifact-store.ts'
 import type { S3Bucket } from './s3-bucket.ts'
+import { completeUpload } from './s3-completion.ts'
 import { isDamage, toS3Failure, unavailable } from './s3-failure.ts'
 import { uploadChunks } from './upload-body.ts'
 
@@ -134,7 +135,7 @@ interface PartUpload {
 async function beginParts(target: Target): Promise<PartUpload> {
   const { sdk, client, base } = target.bucket
   const begin = new sdk.CreateMultipartUploadCommand({ ...base, ...objectArgs(target) })
-  const { UploadId } = await put(target, client.send(begin, abortable(target)))
+  const { UploadId = '' } = await put(target, client.send(begin, abortable(target)))
   const upload = { ...base, Key: target.key, UploadId }
   const parts: CompletedPart[] = []
   const stop = new AbortController()
@@ -175,11 +176,8 @@ async function beginParts(target: Target): Promise<PartUpload> {
       await underWay
       start(last)
       await underWay
-      const complete = { ...upload, MultipartUpload: { Parts: parts } }
-      await put(
-        target,
-        client.send(new sdk.CompleteMultipartUploadCommand(complete), abortable(target)),
-      )
+      const completion = { key: target.key, uploadId: UploadId, parts }
+      await put(target, completeUpload(target.bucket, completion, target.signal))
     },
     async abort() {
       stop.abort()

@@ -12,6 +12,8 @@ export type Fault =
   | { status: number; code: string; headers?: Record<string, string> }
   /** The connection breaks before an answer. */
   | 'reset'
+  /** It is done, and the connection breaks before the answer. */
+  | 'lost-answer'
   /** Nothing is ever answered. */
   | 'silence'
   /** The answer breaks off, or falls silent, after so many bytes of its body. */
@@ -87,6 +89,11 @@ async function answer(
     return
   }
   const response = await passOn(upstream, request)
+  if (fault === 'lost-answer') {
+    await buffer(response)
+    incoming.socket.resetAndDestroy()
+    return
+  }
   if (fault === 'wrong-etag') response.headers.etag = `"${'0'.repeat(32)}"`
   outgoing.writeHead(response.statusCode ?? 502, response.headers)
   proxy.openAnswers.add(outgoing)
