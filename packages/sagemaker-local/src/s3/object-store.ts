@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { SQLInputValue } from 'node:sqlite'
 import { createBlobFolders, listOldBlobs, removeBlobs } from './blob-files.ts'
 import { S3Error } from './s3-error.ts'
+import { openSqliteIndex, type SqliteIndex } from './sqlite-index.ts'
 
 /**
  * Buckets and objects on local disk: an index in SQLite and immutable blobs beside it. A write is a
@@ -11,19 +12,13 @@ import { S3Error } from './s3-error.ts'
  *
  * The functions of this folder take the store first: `putObject(store, …)`, `readObject(store, …)`.
  */
-export interface ObjectStore extends Disposable {
+export interface ObjectStore extends SqliteIndex {
   /** The directory given to `openObjectStore`. */
   readonly directory: string
   /** The folder of the blobs. */
   readonly blobs: string
-  /** A prepared statement, made once. */
-  sql(text: string): StatementSync
-  /** Runs reads and writes as one durable transaction. */
-  write<Result>(change: () => Result): Result
 }
 
-// How long a statement waits for another process that is writing.
-const BUSY_MS = 20_000
 const ORPHAN_AFTER_MS = 24 * 3600 * 1000
 
 const SCHEMA = `
@@ -53,33 +48,10 @@ const SCHEMA = `
 /** Opens the store in a directory, creating it when missing. Several processes may have it open. */
 export function openObjectStore(directory: string): ObjectStore {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const database = new DatabaseSync(join(directory, 'index.db'), { timeout: BUSY_MS })
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
-  database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
-  const statements = new Map<string, StatementSync>()
+  const index = openSqliteIndex(join(directory, 'index.db'), SCHEMA)
   const blobs = join(directory, 'blobs')
   createBlobFolders(blobs)
-  return {
-    directory,
-    blobs,
-    sql: (text) => {
-      const statement = statements.get(text) ?? database.prepare(text)
-      statements.set(text, statement)
-      return statement
-    },
-    write: (change) => {
-      database.exec('BEGIN IMMEDIATE')
-      try {
-        const result = change()
-        database.exec('COMMIT')
-        return result
-      } catch (error) {
-        if (database.isTransaction) database.exec('ROLLBACK')
-        throw error
-      }
-    },
-    [Symbol.dispose]: () => database.close(),
-  }
+  return { ...index, directory, blobs }
 }
 
 /** Removes blobs that a crash left without an entry, once they are a day old. Gives their number. */
