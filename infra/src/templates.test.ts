@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { accessPolicy } from '../../packages/sagemaker/src/access/access-policies.ts'
 import { createApp } from './app.ts'
 import type { Deployment } from './deployment.ts'
 import { estimate, estimateText } from './estimate.ts'
@@ -179,8 +180,8 @@ describe.each(Object.keys(DEPLOYMENTS))('the template of %s', (name) => {
   })
 
   test('gives nothing a name that a second stack of the account would want too', () => {
-    const named = Object.entries(resources).flatMap(([id, { Properties = {} }]) =>
-      Object.entries(Properties)
+    const named = Object.entries(resources).flatMap(([id, { Properties }]) =>
+      Object.entries(Properties ?? {})
         .filter(([key]) =>
           /^(BucketName|DBInstanceIdentifier|RoleName|ClusterName|ServiceName|LogGroupName|FunctionName|DashboardName|AlarmName|UserPoolName|StateMachineName|TrailName|TopicName|AssociationName|BackupVaultName)$/.test(
             key,
@@ -224,7 +225,8 @@ describe('the profiles standard and regulated', () => {
     (name) => {
       const { ofType } = templateOf(name)
       const [task] = ofType('AWS::ECS::TaskDefinition')
-      const [container] = task?.Properties['ContainerDefinitions'] as Record<string, unknown>[]
+      const containers = task?.Properties['ContainerDefinitions']
+      const [container] = (containers ?? []) as Record<string, unknown>[]
 
       expect(container).toMatchObject({
         ReadonlyRootFilesystem: true,
@@ -298,6 +300,22 @@ describe('the profiles standard and regulated', () => {
     })
     expect(ofType('AWS::RDS::DBInstance')[0]?.Properties).toMatchObject({ MultiAZ: true })
   })
+})
+
+test('the server of every profile may do what `millrace aws print-policy task` prints, and no more', () => {
+  const scope = { partition: 'p', region: 'r', account: 'a', project: 'x', bucket: 'b', key: 'k' }
+  const bySid = (statements: (Statement & { Sid?: string })[]) =>
+    Object.fromEntries(statements.map(({ Sid, Action }) => [Sid, [Action].flat().sort()]))
+  const printed = bySid(accessPolicy('task', scope).Statement)
+
+  for (const name of ['standard inside', 'regulated']) {
+    const [policy] = templateOf(name)
+      .ofType('AWS::IAM::Policy')
+      .filter(({ id }) => id.startsWith('TaskTaskRole'))
+    const document = policy?.Properties['PolicyDocument'] ?? { Statement: [] }
+    const { Statement } = document as { Statement: Statement[] }
+    expect(bySid(Statement)).toEqual(printed)
+  }
 })
 
 describe('what is asked for', () => {

@@ -1,4 +1,6 @@
 import { Command, CommanderError } from 'commander'
+import { addAwsCommands } from './commands/aws-print-policy.ts'
+import { addDoctorAws } from './commands/doctor-aws.ts'
 import { addEnvCommand } from './commands/env.ts'
 import { addImagesCommands } from './commands/images-commands.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
@@ -20,6 +22,8 @@ addServerCommand(program, 'ui')
 addModelsCommands(program)
 addRunCommand(program)
 addImagesCommands(program)
+addAwsCommands(program)
+addDoctorAws(program)
 addSageMakerLocalCommand(program)
 addEnvCommand(program)
 
