@@ -19,8 +19,8 @@ export interface TestPlane extends AsyncDisposable {
 
 /** Starts a control plane at a free port. */
 export async function startTestPlane(options: Partial<PlaneOptions> = {}): Promise<TestPlane> {
-  const directory = await mkdtemp(join(tmpdir(), 'millrace-plane-'))
-  const plane = await startPlane({ directory, port: 0, environment: process.env, ...options })
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'millrace-plane-')))
+  const plane = await startPlane({ port: 0, environment: process.env, ...options, directory })
   return {
     plane,
     url: plane.url,

@@ -99,14 +99,17 @@ export function updateResource<Document, Progress>(
 
 /** Removes a resource with its tags. Returns whether it was there. */
 export function deleteResource(state: State, kind: ResourceKind, name: string): boolean {
-  return state.transaction(() => {
-    state.run(
-      'DELETE FROM tags WHERE arn IN (SELECT arn FROM resources WHERE kind = ? AND name = ?)',
-      kind,
-      name,
-    )
-    return state.run('DELETE FROM resources WHERE kind = ? AND name = ?', kind, name) === 1
-  })
+  return state.transaction(() => removeResource(state, kind, name))
+}
+
+/** The same as part of a transaction. */
+export function removeResource(state: State, kind: ResourceKind, name: string): boolean {
+  state.run(
+    'DELETE FROM tags WHERE arn IN (SELECT arn FROM resources WHERE kind = ? AND name = ?)',
+    kind,
+    name,
+  )
+  return state.run('DELETE FROM resources WHERE kind = ? AND name = ?', kind, name) === 1
 }
 
 export function toResource<Document, Progress>(row: Row): Resource<Document, Progress> {
@@ -124,3 +127,13 @@ export function toResource<Document, Progress>(row: Row): Resource<Document, Pro
 }
 
 export type ResourceRow = Row
+
+/** Every resource of a kind, by name. */
+export function listAll<Document, Progress>(
+  state: State,
+  kind: ResourceKind,
+): Resource<Document, Progress>[] {
+  return state
+    .all<Row>('SELECT * FROM resources WHERE kind = ? ORDER BY name', kind)
+    .map((row) => toResource<Document, Progress>(row))
+}

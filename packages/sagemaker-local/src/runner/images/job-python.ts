@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { invalid } from '@millrace/api/errors'
+import { ApiError, invalid } from '@millrace/api/errors'
 import { parseRequirement, type Requirement } from '@millrace/models/requirement'
-import { localInterpreter } from '@millrace/scoring/interpreter'
+import { type Interpreter, localInterpreter } from '@millrace/scoring/interpreter'
 import { prepareEnvironment } from '@millrace/scoring/python-environment'
 import { z } from 'zod'
 import type { WantedPython } from './resolve-image.ts'
@@ -60,7 +60,7 @@ export async function preparePython(
   if (wanted.kind === 'interpreter') return describePython(wanted.path, environment)
   const named = new Set(requirements.map(({ name }) => name))
   const kept = wanted.packages.map(parseRequirement).filter(({ name }) => !named.has(name))
-  const python = wanted.version ?? (await localInterpreter(environment)).version
+  const python = wanted.version ?? (await findLocal(environment)).version
   const path = await prepareEnvironment(
     {
       python,
@@ -74,10 +74,40 @@ export async function preparePython(
   return describePython(path, environment)
 }
 
+/** The Python that is on this machine as it is; undefined when there is none. */
+export async function findPython(
+  environment: Record<string, string>,
+): Promise<JobPython | undefined> {
+  try {
+    return await describePython((await findLocal(environment)).path, environment)
+  } catch (error) {
+    if (error instanceof ApiError) return undefined
+    throw error
+  }
+}
+
+// Asking an interpreter takes as long as starting it, and its answer stays the same.
+const described = new Map<string, JobPython>()
+const localVersions = new Map<string, Promise<Interpreter>>()
+
+function findLocal(environment: Record<string, string>): Promise<Interpreter> {
+  const path = environment['PATH'] ?? ''
+  const known = localVersions.get(path)
+  if (known) return known
+  const found = localInterpreter(environment)
+  localVersions.set(path, found)
+  found.catch(() => localVersions.delete(path))
+  return found
+}
+
 async function describePython(path: string, env: Record<string, string>): Promise<JobPython> {
+  const known = described.get(path)
+  if (known) return known
   try {
     const { stdout } = await run(path, ['-c', PROBE], { env, timeout: PROBE_LIMIT_MS })
-    return { path, ...Probed.parse(JSON.parse(stdout)) }
+    const python = { path, ...Probed.parse(JSON.parse(stdout)) }
+    described.set(path, python)
+    return python
   } catch (cause) {
     throw invalid(`${path} is no Python that runs: ${String(cause)}`)
   }

@@ -13,8 +13,8 @@ export type WantedPython =
 export type Program =
   /** A script of the client's, in an environment like that of the framework's image. */
   | { kind: 'script'; python: WantedPython }
-  /** A folder with a program `train` or `serve`. */
-  | { kind: 'directory'; directory: string; python: WantedPython }
+  /** A folder with a program `train` or `serve`, with the machine's Python unless one is named. */
+  | { kind: 'directory'; directory: string; python: WantedPython | undefined }
   /** The command that the client names. */
   | { kind: 'command'; python: WantedPython }
 
@@ -47,7 +47,8 @@ export async function resolveImage(question: ImageQuestion): Promise<Program> {
   if (hasEntrypoint) return { kind: 'command', python }
   if (local !== undefined) {
     await checkProgram(local, program)
-    return { kind: 'directory', directory: local, python }
+    const isNamed = entry?.interpreter ?? entry?.packages ?? entry?.python
+    return { kind: 'directory', directory: local, python: isNamed ? python : undefined }
   }
   if (entry || framework) return { kind: 'script', python }
   throw invalid(

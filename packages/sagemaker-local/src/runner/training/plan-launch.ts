@@ -1,0 +1,176 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { parseRequirement, type Requirement, requirementLines } from '@millrace/models/requirement'
+import {
+  findPython,
+  type JobPython,
+  layerPython,
+  type PrepareOptions,
+  preparePip,
+  preparePython,
+} from '../images/job-python.ts'
+import type { Program, WantedPython } from '../images/resolve-image.ts'
+import type { JobContext } from '../job-kind.ts'
+import { fetchCode } from './fetch-code.ts'
+import { type HostConfig, scriptEnvironment } from './job-environment.ts'
+import { inputDataConfig } from './job-layout.ts'
+import { planScript, scriptArguments, scriptSettings, scriptSteps } from './script-mode.ts'
+import type { TrainingJob } from './training-job.ts'
+
+const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+
+/** What is started for one instance of a job. */
+export interface Launch {
+  steps: string[][]
+  workingDirectory: string
+  environment: Record<string, string>
+  visible: string[]
+}
+
+export interface LaunchOptions {
+  program: Program
+  config: HostConfig
+  /** The folder of the instance. */
+  directory: string
+  /** The variables of every job. */
+  base: Record<string, string>
+  options: PrepareOptions
+}
+
+/**
+ * Decides what to start for an instance, and makes the Python and the code that it needs.
+ *
+ * @throws ApiError when the code is not there or a package cannot be installed
+ */
+export function planLaunch(
+  job: JobContext,
+  training: TrainingJob,
+  launch: LaunchOptions,
+): Promise<Launch> {
+  switch (launch.program.kind) {
+    case 'command':
+      return planCommand(training, launch, launch.program.python)
+    case 'directory':
+      return planDirectory(training, launch, launch.program)
+    case 'script':
+      return planFramework(job, training, launch, launch.program.python)
+  }
+}
+
+/** A command of the client's, with a Python of the job's own that it can add packages to. */
+async function planCommand(
+  { document }: TrainingJob,
+  { config, directory, base, options }: LaunchOptions,
+  wanted: WantedPython,
+): Promise<Launch> {
+  const { ContainerEntrypoint = [], ContainerArguments = [] } = document.AlgorithmSpecification
+  const own = await ownPython(
+    await preparePython(wanted, [], options),
+    directory,
+    config.ml,
+    options,
+  )
+  return {
+    steps: [[...ContainerEntrypoint, ...ContainerArguments]],
+    workingDirectory: config.ml,
+    environment: { ...base, PATH: [...own.path, ...SYSTEM_PATH].join(':') },
+    visible: own.visible,
+  }
+}
+
+/** The program `train` of a folder, with what the folder's requirements.txt asks for. */
+async function planDirectory(
+  { document }: TrainingJob,
+  { config, base, options }: LaunchOptions,
+  { directory, python }: Program & { kind: 'directory' },
+): Promise<Launch> {
+  const file = join(directory, 'requirements.txt')
+  const requirements = requirementLines(await readFile(file, 'utf8').catch(() => '')).map(
+    parseRequirement,
+  )
+  const found =
+    python === undefined && requirements.length === 0
+      ? await findPython(options.environment)
+      : await preparePython(
+          python ?? { kind: 'packages', version: undefined, packages: [] },
+          requirements,
+          options,
+        )
+  const path = [directory, ...(found ? [dirname(found.path)] : []), ...SYSTEM_PATH]
+  const args = document.AlgorithmSpecification.ContainerArguments ?? ['train']
+  return {
+    steps: [[join(directory, 'train'), ...args]],
+    workingDirectory: directory,
+    environment: { ...base, PATH: path.join(':'), SAGEMAKER_BASE_DIR: config.ml },
+    visible: [directory, ...(found?.folders ?? [])],
+  }
+}
+
+/** A script as the training toolkit of the framework images runs it. */
+async function planFramework(
+  job: JobContext,
+  { document }: TrainingJob,
+  { config, directory, base, options }: LaunchOptions,
+  wanted: WantedPython,
+): Promise<Launch> {
+  const hyperParameters = document.HyperParameters ?? {}
+  const settings = scriptSettings(hyperParameters)
+  const source = setting(settings.framework, base, 'sagemaker_submit_directory')
+  const entry = setting(settings.framework, base, 'sagemaker_program') ?? 'train.py'
+  const code = join(directory, 'ml', 'code')
+  if (source !== undefined) await fetchCode(job.objects, source, code, join(directory, 'tmp'))
+  const plan = await planScript(code, entry)
+  const python = await preparePython(wanted, plan.requirements, options)
+  const needsPip = plan.needsPip || cannotAdd(wanted, plan.requirements)
+  const used = needsPip
+    ? await ownPython(python, directory, config.ml, options)
+    : { python: python.path, path: [dirname(python.path)], visible: python.folders }
+  const args = scriptArguments(settings.user, hyperParameters)
+  const moduleDir = join(config.ml, 'code')
+  const script = { entry, args, moduleDir, frameworkName: 'millrace_training' }
+  return {
+    steps: scriptSteps({ ...plan, needsPip }, used.python, args),
+    workingDirectory: moduleDir,
+    environment: {
+      ...scriptEnvironment(settings, config, script, inputDataConfig(document)),
+      ...base,
+      PYTHONPATH: moduleDir,
+      PATH: [...used.path, ...SYSTEM_PATH].join(':'),
+    },
+    visible: used.visible,
+  }
+}
+
+/** An interpreter that somebody else owns gets its additions in the job. */
+function cannotAdd(wanted: WantedPython, requirements: Requirement[]): boolean {
+  return wanted.kind === 'interpreter' && requirements.length > 0
+}
+
+/** A setting of the toolkit, which can also come as a variable: SAGEMAKER_PROGRAM. */
+function setting(
+  framework: Record<string, unknown>,
+  environment: Record<string, string>,
+  name: string,
+): string | undefined {
+  const value = framework[name] ?? environment[name.toUpperCase()]
+  return typeof value === 'string' ? value : undefined
+}
+
+async function ownPython(
+  python: JobPython,
+  directory: string,
+  ml: string,
+  options: PrepareOptions,
+) {
+  const pip = await preparePip(python, options)
+  const seenAs = join(ml, '.python')
+  const own = await layerPython(python, pip, {
+    directory: join(directory, 'ml', '.python'),
+    seenAs,
+  })
+  return {
+    python: own,
+    path: [join(seenAs, 'bin'), dirname(python.path)],
+    visible: [...new Set([...python.folders, ...pip.folders])],
+  }
+}

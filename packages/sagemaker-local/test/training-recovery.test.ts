@@ -1,0 +1,157 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { StopTrainingJobCommand } from '@aws-sdk/client-sagemaker'
+import { expect, test } from 'vitest'
+import { startTestPlane } from './start-test-plane.ts'
+import { trainingClient, until } from './training-client.ts'
+
+/** A job that says when it has been started and ends after some time. */
+const counting = (seconds: number) => `#!/bin/sh
+echo started
+sleep ${seconds}
+echo done > /opt/ml/model/w
+echo ended
+`
+
+test('jobs outlive a runner that is killed, are adopted, and run once', async () => {
+  await using running = await startTestPlane()
+  const client = await trainingClient(running)
+  const image = await client.image(counting(3))
+  for (const name of ['adopted-1', 'adopted-2', 'queued']) await client.create(name, image)
+  await client.until(async () => {
+    const lines = await Promise.all(['adopted-1', 'adopted-2'].map(client.lines))
+    return lines.every((streams) => streams[0]?.includes('started')) || undefined
+  })
+  const killed = running.plane.runner?.pid()
+
+  process.kill(killed ?? 0, 'SIGKILL')
+
+  for (const name of ['adopted-1', 'adopted-2', 'queued']) {
+    const job = await client.ended(name)
+    expect(job.TrainingJobStatus).toBe('Completed')
+    expect(await client.lines(name)).toEqual([['started', 'ended']])
+    expect(await client.archive(`out/${name}/output/model.tar.gz`)).toEqual({ w: 'done\n' })
+    const trained = job.SecondaryStatusTransitions?.filter(({ Status }) => Status === 'Training')
+    expect(trained).toHaveLength(1)
+  }
+  expect(running.plane.runner?.pid()).not.toBe(killed)
+})
+
+test('a runner that is killed again and again loses no job and runs none twice', async () => {
+  await using running = await startTestPlane()
+  const client = await trainingClient(running)
+  const image = await client.image(counting(0.2))
+  const names = Array.from({ length: 6 }, (_, index) => `often-${index}`)
+  for (const name of names) await client.create(name, image)
+  const states = new Set<string>()
+
+  for (let kills = 0; kills < 4; kills += 1) {
+    const pid = await client.until(async () => running.plane.runner?.pid())
+    await client.until(async () => {
+      const all = await Promise.all(names.map(client.describe))
+      const state = all.map(({ SecondaryStatus }) => SecondaryStatus).join()
+      const isNew = !states.has(state)
+      states.add(state)
+      return (
+        isNew ||
+        all.every(({ TrainingJobStatus }) => TrainingJobStatus === 'Completed') ||
+        undefined
+      )
+    })
+    process.kill(pid, 'SIGKILL')
+    await client.until(async () => running.plane.runner?.pid() !== pid || undefined)
+  }
+
+  for (const name of names) {
+    expect((await client.ended(name)).TrainingJobStatus).toBe('Completed')
+    const lines = (await client.lines(name)).flat()
+    expect(lines.filter((line) => line === 'started')).toHaveLength(1)
+  }
+})
+
+test('a job whose supervisor is killed has failed, or is tried again when the client wants that', async () => {
+  await using running = await startTestPlane()
+  const client = await trainingClient(running)
+  const image = await client.image(counting(2))
+  await client.create('lost', image)
+  await client.create('retried', image, { RetryStrategy: { MaximumRetryAttempts: 1 } })
+  const supervisor = (name: string) =>
+    client.until(async () => {
+      const lines = await client.lines(name)
+      if (!lines[0]?.includes('started')) return undefined
+      const folder = join(running.directory, 'jobs', 'training-job', name, 'attempt-0', 'algo-1')
+      return (JSON.parse(await readFile(join(folder, 'started.json'), 'utf8')) as { pid: number })
+        .pid
+    })
+
+  for (const name of ['lost', 'retried']) process.kill(await supervisor(name), 'SIGKILL')
+
+  const lost = await client.ended('lost')
+  expect(lost.FailureReason).toMatch(/^InternalServerError: /)
+  const retried = await client.ended('retried')
+  expect(retried.TrainingJobStatus).toBe('Completed')
+  expect(retried.SecondaryStatusTransitions?.map(({ Status }) => Status)).toContain('Restarting')
+})
+
+test('jobs go on to their end while the API process is dead, and the next one takes over', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-plane-'))
+  let first: ChildProcess | undefined
+  try {
+    first = spawn(process.execPath, [join(import.meta.dirname, 'plane-program.ts'), directory], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [url] = (await once(first.stdout ?? first, 'data')) as [Buffer]
+    const endpoint = url.toString().trim()
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
+    const before = await trainingClient({
+      url: endpoint,
+      directory,
+      client: { endpoint, region: 'us-east-1', credentials, maxAttempts: 1 },
+    })
+    const image = await before.image(counting(1))
+    await before.create('orphan', image)
+    await before.create('stopping', await before.image('#!/bin/sh\nsleep 60\n'))
+    await before.until(async () => (await before.lines('orphan')).flat()[0])
+
+    first.kill('SIGKILL')
+    await once(first, 'exit')
+
+    // Nobody answers, so that the end of the job is seen in its files.
+    const folder = join(directory, 'jobs', 'training-job', 'orphan', 'attempt-0', 'algo-1')
+    await until(async () => {
+      const names = await readdir(folder)
+      return (names.includes('exit.json') && !names.includes('ml')) || undefined
+    })
+    await using running = await startTestPlane({ directory })
+    const client = await trainingClient(running, { hasBucket: true })
+    expect((await client.ended('orphan')).TrainingJobStatus).toBe('Completed')
+    expect(await client.lines('orphan')).toEqual([['started', 'ended']])
+    await client.sagemaker.send(new StopTrainingJobCommand({ TrainingJobName: 'stopping' }))
+    expect((await client.ended('stopping')).TrainingJobStatus).toBe('Stopped')
+  } finally {
+    first?.kill('SIGKILL')
+    await rm(directory, { recursive: true, force: true })
+  }
+})
+
+test('a queue waits as Pending and goes on without a gap', async () => {
+  await using running = await startTestPlane({ places: 1 })
+  const client = await trainingClient(running)
+  const image = await client.image(counting(0.1))
+  const names = Array.from({ length: 5 }, (_, index) => `short-${index}`)
+  for (const name of names) await client.create(name, image)
+
+  const jobs = await Promise.all(names.map(client.ended))
+
+  for (const [index, job] of jobs.entries()) {
+    if (index === 0) continue
+    const statuses = job.SecondaryStatusTransitions ?? []
+    expect(statuses.map(({ Status }) => Status)).toContain('Pending')
+    const begun = statuses.find(({ Status }) => Status === 'DownloadingTrainingImage')?.StartTime
+    const ended = jobs[index - 1]?.TrainingEndTime
+    expect((begun?.getTime() ?? 0) - (ended?.getTime() ?? 0)).toBeLessThan(100)
+  }
+})
