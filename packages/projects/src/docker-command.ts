@@ -8,6 +8,8 @@ import { type ProjectJob, runVariables } from './backend.ts'
 export interface DockerCommand {
   /** `docker run` up to the image, which the caller adds. */
   argv: [program: string, ...args: string[]]
+  /** Of the container. */
+  name: string
   /** What docker copies into the container from its own environment, so that no secret is in argv. */
   variables: Record<string, string>
 }
@@ -58,7 +60,11 @@ export function dockerCommand(job: ProjectJob): DockerCommand {
   }
   const volumes = [...store.volumes, ...docker.volumes].flatMap((volume) => ['-v', volume])
   const names = Object.keys(variables).flatMap((name) => ['-e', name])
-  return { argv: ['docker', 'run', '--rm', ...args, ...volumes, ...names], variables }
+  const name = dockerArgs.get('name')
+  const ownName = typeof name === 'string' ? name : `millrace-${run.run_id}`
+  const naming = typeof name === 'string' ? [] : ['--name', ownName]
+  const argv: DockerCommand['argv'] = ['docker', 'run', '--rm', ...naming, ...args]
+  return { argv: [...argv, ...volumes, ...names], name: ownName, variables }
 }
 
 /** What a container needs to write to the artifacts of its run itself. */

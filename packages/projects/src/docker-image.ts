@@ -5,7 +5,8 @@ import { ApiError, invalid } from '@millrace/api/errors'
 import { runProgram } from '@millrace/scoring/run-program'
 import type { ProjectJob } from './backend.ts'
 
-export const DOCKER_CODE_DIRECTORY = '/mlflow/projects/code/'
+const DOCKER_CODE_DIRECTORY = '/mlflow/projects/code/'
+const REMOVE_LIMIT_MS = 30_000
 const DOCKERFILE = 'Dockerfile.millrace'
 
 /** An image that a project's command can be run in. */
@@ -63,6 +64,12 @@ export async function pushImage(job: ProjectJob, { tag }: ProjectImage): Promise
   const digest = lines.find((line) => line.startsWith(`${repository}@`))?.split('@')[1]
   if (digest) return digest
   throw new ApiError('INVALID_STATE', `The registry gave no digest for the pushed image ${tag}.`)
+}
+
+/** Ends a container that outlived the program that started it. */
+export async function removeContainer(name: string, environment: NodeJS.ProcessEnv): Promise<void> {
+  const options = { environment, signal: AbortSignal.timeout(REMOVE_LIMIT_MS) }
+  await runProgram('docker', ['rm', '--force', '--', name], options)
 }
 
 async function requireDocker(job: ProjectJob): Promise<void> {

@@ -2,7 +2,7 @@ import type { Backend, ProjectJob } from './backend.ts'
 import { runVariables } from './backend.ts'
 import { runCommand } from './command-run.ts'
 import { dockerCommand } from './docker-command.ts'
-import { prepareImage } from './docker-image.ts'
+import { prepareImage, removeContainer } from './docker-image.ts'
 import { type EntryCommand, entryCommand } from './entry-command.ts'
 import { resolvePaths } from './parameter-values.ts'
 import { chooseManager, prepareProject } from './project-environment.ts'
@@ -24,7 +24,10 @@ export const localBackend: Backend = {
     })
     const command = entryCommand(job.entryPoint, resolved.parameters)
     job.log(`Running '${command.shown}' in run ${job.run.run_id}`)
-    return await start(job, started.wrap(command), { ...environment, ...command.variables })
+    const variables = { ...environment, ...command.variables }
+    const ending = await start(job, started.wrap(command), variables)
+    if (ending.status === 'KILLED') await started.remove?.()
+    return ending
   },
 }
 
@@ -32,6 +35,8 @@ interface Prepared {
   environment: NodeJS.ProcessEnv
   /** What to start for a command. */
   wrap: (command: EntryCommand) => EntryCommand['argv']
+  /** Ends what a killed command may have left outside of its process group. */
+  remove?: () => Promise<void>
 }
 
 async function inEnvironment(job: ProjectJob): Promise<Prepared> {
@@ -56,6 +61,7 @@ async function inDocker(job: ProjectJob): Promise<Prepared> {
       image.tag,
       ...argv,
     ],
+    remove: () => removeContainer(docker.name, job.environment),
   }
 }
 
