@@ -19,11 +19,13 @@ export async function startS3Server(options: Partial<S3Options> = {}): Promise<S
   const directory = await mkdtemp(join(tmpdir(), 'millrace-s3-'))
   const store = openObjectStore(join(directory, 'store'))
   const app = fastify({
+    // The router would refuse what it cannot decode before S3 can.
+    rewriteUrl: () => '/s3',
     requestTimeout: 0,
     forceCloseConnections: true,
     logger: { level: 'error' },
   })
-  await app.register(async (scope) => mountS3(scope, { store, ...options }))
+  await app.register(async (scope) => mountS3(scope, { store, path: '/s3', ...options }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   return {

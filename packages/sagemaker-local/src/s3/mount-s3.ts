@@ -20,7 +20,11 @@ const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'] as const
 // How long a client that still sends may take to get to an answer that did not wait for it.
 const DRAIN_MS = 30_000
 
-/** Serves S3 on every path of a scope, which must be its own. */
+/**
+ * Serves S3 on every path of a scope, which must be its own. A router refuses addresses that it
+ * cannot decode; where S3's own answer matters, rewrite them all to one `path`: what counts here is
+ * the address that the client sent.
+ */
 export function mountS3(scope: FastifyInstance, options: S3Options): void {
   // Before the framework looks at the body: any content type is good for an object, also none.
   scope.addHook('onRequest', async (request, reply) => {

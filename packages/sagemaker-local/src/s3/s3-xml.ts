@@ -57,12 +57,14 @@ export interface XmlNode {
 }
 
 const DEPTH_MAX = 32
+const CDATA = '#cdata'
 const parser = new XMLParser({
   preserveOrder: true,
   ignoreAttributes: true,
   parseTagValue: false,
   trimValues: false,
-  processEntities: true,
+  processEntities: false,
+  cdataPropName: CDATA,
   removeNSPrefix: true,
 })
 
@@ -87,7 +89,8 @@ function nodeOf(raw: RawNode[]): XmlNode {
   const node: XmlNode = { children: new Map(), text: '' }
   for (const entry of raw) {
     for (const [name, value] of Object.entries(entry)) {
-      if (name === '#text') node.text += String(value)
+      if (name === '#text') node.text += unescapeXml(String(value))
+      else if (name === CDATA) node.text += literalText(value)
       else if (Array.isArray(value)) {
         const siblings = node.children.get(name) ?? []
         siblings.push(nodeOf(value))
@@ -96,6 +99,23 @@ function nodeOf(raw: RawNode[]): XmlNode {
     }
   }
   return node
+}
+
+function literalText(value: RawNode[string]): string {
+  return Array.isArray(value) ? value.map((entry) => String(entry['#text'] ?? '')).join('') : ''
+}
+
+/** The five entities of XML and letters by number; no others exist without a document type. */
+function unescapeXml(text: string): string {
+  const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+  return text.replace(
+    /&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos));/g,
+    (whole, decimal: string | undefined, hex: string | undefined, name: string | undefined) => {
+      if (name !== undefined) return entities[name] ?? whole
+      const point = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal)
+      return point <= 0x10ffff ? String.fromCodePoint(point) : whole
+    },
+  )
 }
 
 /** How deep elements are nested, counted before any parser builds them. */
