@@ -73,10 +73,7 @@ describe('settings', () => {
     [{ 'backend-store-uri': 'postgresql://u:secret@h/d' }, "databases of the kind 'postgresql'"],
     [{ 'backend-store-uri': './mlruns' }, 'not a directory of files'],
     [{ 'backend-store-uri': 'sqlite:///:memory:' }, 'runs must survive a restart'],
-    [
-      { 'artifacts-destination': 's3://bucket' },
-      'artifacts can be kept in a local directory so far',
-    ],
+    [{ 'artifacts-destination': 'gs://bucket' }, 'in a local directory or in S3'],
     [{ 'static-prefix': 'mlflow' }, 'a prefix begins with /'],
     [{ 'x-frame-options': 'MAYBE' }, 'SAMEORIGIN, DENY, NONE'],
     [{ 'sqlite-synchronous': 'off' }, 'full, normal'],
