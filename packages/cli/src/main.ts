@@ -2,7 +2,9 @@ import { Command, CommanderError } from 'commander'
 import { addAwsCommands } from './commands/aws-print-policy.ts'
 import { addDoctorAws } from './commands/doctor-aws.ts'
 import { addEnvCommand } from './commands/env.ts'
+import { addGcCommand } from './commands/gc.ts'
 import { addImagesCommands } from './commands/images-commands.ts'
+import { addBuildAndPushContainer } from './commands/images-container.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addSageMakerLocalCommand } from './commands/sagemaker-local.ts'
@@ -26,6 +28,8 @@ addAwsCommands(program)
 addDoctorAws(program)
 addSageMakerLocalCommand(program)
 addEnvCommand(program)
+addBuildAndPushContainer(program)
+addGcCommand(program)
 
 try {
   await program.parseAsync()

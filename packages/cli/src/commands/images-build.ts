@@ -14,6 +14,7 @@ import {
   writeLayout,
 } from '@millrace/sagemaker/images/oci-layout'
 import { attachBill, writeImage, writeImageIndex } from '@millrace/sagemaker/images/write-image'
+import { codeEntries } from './images-code.ts'
 import { nodeEntries, programEntries, readLock, systemEntries } from './images-contents.ts'
 import { fetchDebianBase } from './images-debian.ts'
 import {
@@ -23,12 +24,15 @@ import {
   type ImageName,
   readImageDefinition,
 } from './images-definition.ts'
+import { fetchPython } from './images-python.ts'
 
 export interface ImageBuild {
   name: ImageName
   /** The folder of the OCI layout that is made; what was there is replaced. */
   output: string
   tag: string
+  /** A directory whose files go to /opt/program. */
+  code?: string | undefined
   /** Instead of those of the definition. */
   architectures?: Architecture[] | undefined
 }
@@ -48,6 +52,7 @@ const CACHE = join(checkout, '.cache', 'images')
  */
 export async function buildImage({
   name,
+  code,
   output,
   tag,
   architectures,
@@ -56,6 +61,7 @@ export async function buildImage({
   const lock = await readLock()
   const program = await programEntries()
   const local = await localEntries(definition, folder)
+  const added = code === undefined ? undefined : await codeEntries(code)
   const layout = resolve(output)
   const unfinished = `${layout}.unfinished`
   await rm(unfinished, { recursive: true, force: true })
@@ -65,32 +71,49 @@ export async function buildImage({
     for (const architecture of architectures ?? definition.architectures) {
       const base = await fetchDebianBase(definition.debian, architecture, CACHE)
       const node = await nodeEntries(architecture, lock, CACHE)
-      parts.push(...base.parts, node.part)
+      const python = await fetchPython(definition.python, architecture, CACHE)
+      parts.push(...base.parts, node.part, ...python.parts)
       const layers = [
         { name: 'Debian packages', entries: base.entries },
         { name: `Node ${node.part.version}`, entries: node.entries },
+        ...(python.entries.length > 0
+          ? [{ name: 'Python packages', entries: python.entries }]
+          : []),
         { name: 'system files', entries: [...systemEntries(definition.user), ...local] },
         { name: 'Millrace', entries: program },
+        ...(added ? [{ name: 'code', entries: added }] : []),
       ]
-      const image = { architecture, layers, config: configOf(definition) }
-      images.push(await writeImage(unfinished, image, join(CACHE, 'layers')))
+      const platform = { architecture, layers, config: configOf(definition) }
+      images.push(await writeImage(unfinished, platform, join(CACHE, 'layers')))
     }
     const bill = billOfMaterials({ name: definition.name, version: tag }, distinct(parts))
-    const index = await writeImageIndex(unfinished, images, {
-      'org.opencontainers.image.title': definition.name,
-      'org.opencontainers.image.description': definition.description,
-      'org.opencontainers.image.version': tag,
-    })
-    const attached = await attachBill(unfinished, index, bill)
-    await writeLayout(unfinished, [index, attached], tag)
+    const image = await topOf(unfinished, images, definition, tag)
+    const attached = await attachBill(unfinished, image, bill)
+    await writeLayout(unfinished, [image, attached], tag)
     await writeFile(join(unfinished, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`)
     await refuseOther(layout)
     await rm(layout, { recursive: true, force: true })
     await rename(unfinished, layout)
-    return { digest: index.digest, sizes: await sizesOf(layout, images) }
+    return { digest: image.digest, sizes: await sizesOf(layout, images) }
   } finally {
     await rm(unfinished, { recursive: true, force: true })
   }
+}
+
+/** One image for several processors; that of a single one stands alone, because SageMaker takes no index. */
+async function topOf(
+  layout: string,
+  images: Descriptor[],
+  { name, description }: ImageDefinition,
+  tag: string,
+): Promise<Descriptor> {
+  const [only, ...others] = images
+  if (only && others.length === 0) return only
+  return writeImageIndex(layout, images, {
+    'org.opencontainers.image.title': name,
+    'org.opencontainers.image.description': description,
+    'org.opencontainers.image.version': tag,
+  })
 }
 
 /** A folder of somebody's work must not be replaced because its name was mistyped. */

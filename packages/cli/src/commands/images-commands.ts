@@ -22,6 +22,7 @@ interface BuildFlags {
   output: string
   tag: string
   platform: Architecture[]
+  code?: string
 }
 
 function addImagesBuild(images: Command): void {
@@ -32,6 +33,7 @@ function addImagesBuild(images: Command): void {
     .description('Build an image from this checkout as an OCI layout with a bill of materials.')
     .requiredOption('-o, --output <dir>', 'the OCI layout to make')
     .option('-t, --tag <tag>', 'the name in the layout', 'latest')
+    .option('--code <dir>', 'files for /opt/program, in a layer of their own on top')
     .addOption(
       new Option('--platform <architectures...>', 'instead of all')
         .choices(['amd64', 'arm64'])
@@ -44,10 +46,10 @@ function addImagesBuild(images: Command): void {
     })
 }
 
-async function build(name: ImageName, { output, tag, platform }: BuildFlags): Promise<void> {
+async function build(name: ImageName, { output, tag, platform, code }: BuildFlags): Promise<void> {
   const { buildImage } = await import('./images-build.ts')
   const architectures = platform.length > 0 ? platform : undefined
-  const { digest, sizes } = await buildImage({ name, output, tag, architectures })
+  const { digest, sizes } = await buildImage({ name, output, tag, architectures, code })
   for (const { architecture, bytes } of sizes) {
     process.stdout.write(`linux/${architecture}: ${(bytes / MIB).toFixed(1)} MiB compressed\n`)
   }

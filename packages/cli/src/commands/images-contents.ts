@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import type { ImagePart, PackageLock } from '@millrace/sagemaker/images/bill-of-materials'
 import type { LayerEntry } from '@millrace/sagemaker/images/image-layer'
 import { extract } from 'tar'
@@ -110,7 +111,7 @@ export async function folderEntries(
   )
 }
 
-/** Names for the users of the image, and the authorities that sign the certificates of Amazon RDS. */
+/** Names for the users of the image, the authorities that Node trusts, and those of Amazon RDS. */
 export function systemEntries(user: number): LayerEntry[] {
   const text = (path: string, lines: string[]): LayerEntry => ({
     kind: 'file',
@@ -126,5 +127,6 @@ export function systemEntries(user: number): LayerEntry[] {
     text('etc/group', ['root:x:0:', ...(user === 0 ? [] : [`millrace:x:${user}:`])]),
     text('etc/nsswitch.conf', ['hosts: files dns']),
     text('etc/ssl/certs/aws-rds.pem', ca),
+    text('etc/ssl/certs/ca-certificates.crt', [...rootCertificates]),
   ]
 }
