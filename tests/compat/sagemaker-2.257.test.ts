@@ -1,3 +1,4 @@
 import { describeSdk } from './sagemaker-checks.ts'
 
 describeSdk('sagemaker-2.257', 'sm_estimators')
+describeSdk('sagemaker-2.257', 'sm_tracked', { isTracked: true })

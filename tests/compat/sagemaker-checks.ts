@@ -12,15 +12,20 @@ import {
 } from '../../tools/setup/python-environments.ts'
 import { root } from '../../tools/setup/step.mjs'
 import { type Check, withCrash } from './python-checks.ts'
-import { signalGroup } from './server.ts'
+import { signalGroup, startServer } from './server.ts'
 
 const SCRIPT_LIMIT_MS = 240_000
 
 /**
  * Runs a Python script of `scripts/` with a stock SDK against a fresh control plane, in the shell that
- * `millrace env` makes, and makes each check that it reports a test.
+ * `millrace env` makes, and makes each check that it reports a test. With `isTracked` there is a
+ * tracking server beside it.
  */
-export function describeSdk(client: PythonEnvironmentName, script: string): void {
+export function describeSdk(
+  client: PythonEnvironmentName,
+  script: string,
+  { isTracked = false } = {},
+): void {
   if (!existsSync(pythonOf(client))) {
     test(`client ${client}`, (context) => {
       if (process.env['CI']) throw new Error(missingPython(client))
@@ -29,7 +34,7 @@ export function describeSdk(client: PythonEnvironmentName, script: string): void
     return
   }
   describe(`${client} ${script}`, async () => {
-    for (const { check, ok, detail } of await runChecks(client, script)) {
+    for (const { check, ok, detail } of await runChecks(client, script, isTracked)) {
       test(check, () => {
         if (ok) return
         const error = new Error(detail)
@@ -40,7 +45,11 @@ export function describeSdk(client: PythonEnvironmentName, script: string): void
   })
 }
 
-async function runChecks(client: PythonEnvironmentName, script: string): Promise<Check[]> {
+async function runChecks(
+  client: PythonEnvironmentName,
+  script: string,
+  isTracked: boolean,
+): Promise<Check[]> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-sdk-'))
   try {
     const images = join(folder, 'images.yaml')
@@ -52,7 +61,9 @@ async function runChecks(client: PythonEnvironmentName, script: string): Promise
         `  - { image: '*/sagemaker-scikit-learn:*', interpreter: ${interpreter} }\n` +
         `  - { image: '*/python-training:*', interpreter: ${interpreter} }\n`,
     )
+    await using server = isTracked ? await startServer() : undefined
     await using plane = await startPlane({
+      trackingUri: server?.url,
       directory: join(folder, 'plane'),
       port: 0,
       environment: process.env,
