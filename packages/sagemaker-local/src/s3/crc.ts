@@ -135,28 +135,12 @@ let nvmeTables: { low: Uint32Array[]; high: Uint32Array[] } | undefined
 
 function startCrc64(): RunningChecksum {
   nvmeTables ??= tables64(NVME)
-  const { low: lows, high: highs } = nvmeTables
-  let low = 0xffffffff
-  let high = 0xffffffff
-  const oneByte = (value: number) => {
-    const index = (low ^ value) & 0xff
-    low = ((low >>> 8) | (high << 24)) ^ at32(lows[0] as Uint32Array, index)
-    high = (high >>> 8) ^ at32(highs[0] as Uint32Array, index)
-  }
-  const eight = (chunk: Uint8Array, at: number) => {
-    const first = low ^ word(chunk, at)
-    const second = high ^ word(chunk, at + 4)
-    low = lookUp(lows as Eight, first, second)
-    high = lookUp(highs as Eight, first, second)
-  }
+  const tables = nvmeTables
+  const state = Int32Array.of(-1, -1)
   return {
-    update: (chunk) => {
-      const whole = chunk.length - (chunk.length % SLICES)
-      let at = 0
-      for (; at < whole; at += SLICES) eight(chunk, at)
-      for (; at < chunk.length; at++) oneByte(byte(chunk, at))
-    },
+    update: (chunk) => advanceCrc64(tables, state, chunk),
     digest: () => {
+      const [low = 0, high = 0] = state
       const digest = Buffer.alloc(8)
       digest.writeUInt32BE(~high >>> 0, 0)
       digest.writeUInt32BE(~low >>> 0, 4)
@@ -165,17 +149,47 @@ function startCrc64(): RunningChecksum {
   }
 }
 
-function lookUp([t0, t1, t2, t3, t4, t5, t6, t7]: Eight, first: number, second: number): number {
-  return (
-    at32(t7, first) ^
-    at32(t6, first >>> 8) ^
-    at32(t5, first >>> 16) ^
-    at32(t4, first >>> 24) ^
-    at32(t3, second) ^
-    at32(t2, second >>> 8) ^
-    at32(t1, second >>> 16) ^
-    at32(t0, second >>> 24)
-  )
+/** Goes on by a chunk; `state` holds the low and the high half, which 32-bit arithmetic keeps fast. */
+function advanceCrc64(
+  tables: { low: Uint32Array[]; high: Uint32Array[] },
+  state: Int32Array,
+  chunk: Uint8Array,
+): void {
+  const [l0, l1, l2, l3, l4, l5, l6, l7] = tables.low as Eight
+  const [h0, h1, h2, h3, h4, h5, h6, h7] = tables.high as Eight
+  const whole = chunk.length - (chunk.length % SLICES)
+  let low = state[0] as number
+  let high = state[1] as number
+  let at = 0
+  for (; at < whole; at += SLICES) {
+    const a = low ^ word(chunk, at)
+    const b = high ^ word(chunk, at + 4)
+    low =
+      at32(l7, a) ^
+      at32(l6, a >>> 8) ^
+      at32(l5, a >>> 16) ^
+      at32(l4, a >>> 24) ^
+      at32(l3, b) ^
+      at32(l2, b >>> 8) ^
+      at32(l1, b >>> 16) ^
+      at32(l0, b >>> 24)
+    high =
+      at32(h7, a) ^
+      at32(h6, a >>> 8) ^
+      at32(h5, a >>> 16) ^
+      at32(h4, a >>> 24) ^
+      at32(h3, b) ^
+      at32(h2, b >>> 8) ^
+      at32(h1, b >>> 16) ^
+      at32(h0, b >>> 24)
+  }
+  for (; at < chunk.length; at++) {
+    const index = (low ^ byte(chunk, at)) & 0xff
+    low = ((low >>> 8) | (high << 24)) ^ at32(l0, index)
+    high = (high >>> 8) ^ at32(h0, index)
+  }
+  state[0] = low
+  state[1] = high
 }
 
 function tables64(polynomial: bigint): { low: Uint32Array[]; high: Uint32Array[] } {
