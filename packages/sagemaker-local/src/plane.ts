@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { createPlaneApp } from './http/plane-app.ts'
 import { type PlaneSettings, programEnvironment } from './plane-settings.ts'
 import { type RunnerProcess, startRunner } from './runner/runner-process.ts'
+import { openImageStore } from './registry/image-store.ts'
 import { openObjectStore } from './s3/object-store.ts'
 import { openState } from './state/open-state.ts'
 
@@ -53,7 +54,8 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
   }
   const state = openState(directory)
   const objects = openObjectStore(join(directory, 's3'))
-  const app = createPlaneApp({ settings, state, objects })
+  const images = openImageStore(join(directory, 'registry'))
+  const app = createPlaneApp({ settings, state, objects, images })
   const url = await app.listen({ host, port: options.port ?? DEFAULT_PORT })
   settings.url = url
   const runner = options.hasRunner === false ? undefined : startRunner(settings)
@@ -64,6 +66,7 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
     async [Symbol.asyncDispose]() {
       await runner?.[Symbol.asyncDispose]()
       await app.close()
+      images[Symbol.dispose]()
       objects[Symbol.dispose]()
       state.close()
     },

@@ -4,6 +4,7 @@ import { type FindSigningKey, verifySigV4 } from '../auth/sigv4.ts'
 import { SigV4Error } from '../auth/sigv4-error.ts'
 import type { OperationContext } from '../operations/operation.ts'
 import type { AccessKey, PlaneSettings } from '../plane-settings.ts'
+import type { ImageStore } from '../registry/image-store.ts'
 import type { ObjectStore } from '../s3/object-store.ts'
 import type { State } from '../state/open-state.ts'
 import { AwsError } from './aws-error.ts'
@@ -20,13 +21,14 @@ export interface CallerOptions {
   settings: PlaneSettings
   state: State
   objects: ObjectStore
+  images: ImageStore
 }
 
 // S3 allows fifteen.
 const CLOCK_SKEW_MS = 5 * 60 * 1000
 
 /** Checks the signature of a request when the plane has keys, and reads its region and its key. */
-export function createCaller({ settings, state, objects }: CallerOptions): Caller {
+export function createCaller({ settings, state, objects, images }: CallerOptions): Caller {
   const { accessKeys } = settings
   return (request, url, body) => {
     const { headers } = request
@@ -36,6 +38,7 @@ export function createCaller({ settings, state, objects }: CallerOptions): Calle
       settings,
       state,
       objects,
+      images,
       region: scope?.region ?? settings.region,
       accessKeyId: scope?.accessKeyId,
       userAgent: headers['user-agent'] ?? '',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance } from 'fastify'
 import { operations, restOperations } from '../operations/operations.ts'
+import { mountRegistry } from '../registry/mount-registry.ts'
 import { mountS3 } from '../s3/mount-s3.ts'
 import { type CallerOptions, createCaller, findKey } from './caller.ts'
 import { mountJson } from './mount-json.ts'
@@ -26,6 +27,7 @@ export function createPlaneApp(options: CallerOptions): FastifyInstance {
   app.register(async (scope) => mountJson(scope, operations, caller))
   app.register(async (scope) => mountQuery(scope, operations, caller))
   app.register(async (scope) => mountRest(scope, restOperations, caller))
+  app.register(async (scope) => mountRegistry(scope, registryOptions(options)))
   app.register(async (scope) => mountS3(scope, { store: options.objects, ...s3Options(options) }))
   app.get('/.millrace/about', async () => about(options))
   return app
@@ -35,6 +37,12 @@ export function createPlaneApp(options: CallerOptions): FastifyInstance {
 function about({ settings }: CallerOptions) {
   const { region, accountId, roleName, trackingUri, accessKeys } = settings
   return { region, accountId, roleName, trackingUri, needsKeys: accessKeys.length > 0 }
+}
+
+function registryOptions({ settings, images }: CallerOptions) {
+  const tokenSecret = settings.accessKeys[0]?.secretAccessKey
+  // A registry on one's own machine takes what is pushed, as MLflow and others expect.
+  return { store: images, createsRepositories: true, ...(tokenSecret ? { tokenSecret } : {}) }
 }
 
 function s3Options({ settings }: CallerOptions) {

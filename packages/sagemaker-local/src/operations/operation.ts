@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { PlaneSettings } from '../plane-settings.ts'
+import type { ImageStore } from '../registry/image-store.ts'
 import type { ObjectStore } from '../s3/object-store.ts'
 import type { State } from '../state/open-state.ts'
 
@@ -8,6 +9,7 @@ export interface OperationContext {
   settings: PlaneSettings
   state: State
   objects: ObjectStore
+  images: ImageStore
   /** Of the request: its credential scope's, else the plane's own. */
   region: string
   accessKeyId: string | undefined
