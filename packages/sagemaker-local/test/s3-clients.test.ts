@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import {
   CompleteMultipartUploadCommand,
@@ -176,6 +177,28 @@ describe('the JavaScript SDK', () => {
     ).rejects.toMatchObject({ name: 'NoSuchKey', $metadata: { httpStatusCode: 404 } })
   })
 
+  test('a stream is sent in chunks with its checksum behind it', async () => {
+    using s3 = disposable(client())
+    await s3.send(new CreateBucketCommand({ Bucket: 'streams' }))
+    const object = { Bucket: 'streams', Key: 'k' }
+    const Body = Readable.from(['one ', 'two ', 'three'].map((text) => Buffer.from(text)))
+    let framing: string | undefined
+    s3.middlewareStack.add(
+      (next) => (args) => {
+        const { headers } = args.request as { headers: Record<string, string> }
+        framing = headers['x-amz-content-sha256']
+        return next(args)
+      },
+      { step: 'finalizeRequest', priority: 'low' },
+    )
+
+    await s3.send(new PutObjectCommand({ ...object, Body, ContentLength: 13 }))
+
+    expect(framing).toBe('STREAMING-UNSIGNED-PAYLOAD-TRAILER')
+    const { Body: back } = await s3.send(new GetObjectCommand(object))
+    expect(await back?.transformToString()).toBe('one two three')
+  })
+
   test('the checksum of a multipart object follows from its parts', async () => {
     using s3 = disposable(client())
     await s3.send(new CreateBucketCommand({ Bucket: 'parts' }))
@@ -197,12 +220,19 @@ describe('the JavaScript SDK', () => {
       )
       Parts.push({ PartNumber, ETag, ChecksumCRC32 })
     }
-    const completion = new CompleteMultipartUploadCommand({
-      ...object,
-      UploadId,
-      MultipartUpload: { Parts },
+    const complete = (more: object) =>
+      s3.send(
+        new CompleteMultipartUploadCommand({
+          ...object,
+          UploadId,
+          MultipartUpload: { Parts },
+          ...more,
+        }),
+      )
+    await expect(complete({ ChecksumCRC32: 'AAAAAA==' })).rejects.toMatchObject({
+      name: 'BadDigest',
     })
-    const done = await s3.send(completion)
+    const done = await complete({})
     await s3.send(new PutObjectCommand({ ...object, Key: 'whole', Body: Buffer.concat(pieces) }))
     const whole = await s3.send(
       new HeadObjectCommand({ ...object, Key: 'whole', ChecksumMode: 'ENABLED' }),
@@ -210,7 +240,8 @@ describe('the JavaScript SDK', () => {
 
     expect(done.ChecksumCRC32).toBe(whole.ChecksumCRC32)
     expect(done.ETag).toMatch(/-2"$/)
-    expect(await s3.send(completion)).toMatchObject({ ETag: done.ETag })
+    const again = { ChecksumCRC32: whole.ChecksumCRC32, ChecksumType: 'FULL_OBJECT' }
+    expect(await complete(again)).toMatchObject({ ETag: done.ETag })
     const attributes = await s3.send(
       new GetObjectAttributesCommand({
         ...object,

@@ -94,6 +94,21 @@ describe('objects', () => {
     expect(await blobFiles()).toHaveLength(0)
   })
 
+  test('a body that nobody reads, or not to its end, keeps no file open', async () => {
+    await put('k', 'x'.repeat(2_000_000))
+    const openFiles = async () => (await readdir('/proc/self/fd')).length
+    const before = await openFiles()
+
+    const { body: unread } = await readObject(store, { bucket: 'data', key: 'k' })
+    const { body: begun } = await readObject(store, { bucket: 'data', key: 'k' })
+    for await (const _ of begun.iterator({ destroyOnReturn: false })) break
+    expect(await openFiles()).toBe(before + 2)
+    unread.destroy()
+    begun.destroy()
+
+    await expect.poll(openFiles).toBe(before)
+  })
+
   test('a range gives its bytes', async () => {
     await put('k', '0123456789')
 

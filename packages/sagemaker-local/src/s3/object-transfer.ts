@@ -1,5 +1,5 @@
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, readdir } from 'node:fs/promises'
+import { constants, createWriteStream } from 'node:fs'
+import { mkdir, open, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { invalid } from '@millrace/api/errors'
@@ -89,7 +89,9 @@ export async function uploadFile(
   file: string,
   { bucket, key }: S3Location,
 ): Promise<StoredObject> {
-  const body = createReadStream(file, { highWaterMark: 256 * 1024 })
+  // A link at the last moment would have us read a file of this machine for a job.
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+  const body = handle.createReadStream({ highWaterMark: 256 * 1024, autoClose: false })
   return await putObject(store, { bucket, key, body, sizeMaxBytes: 5 * 1024 ** 4 })
 }
 

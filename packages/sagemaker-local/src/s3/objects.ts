@@ -168,7 +168,7 @@ export async function readObject(
       if (isMissing(error) && tries < 8) return undefined
       throw error
     })
-    if (opened) return { object, body: Readable.from(opened, { objectMode: false }) }
+    if (opened) return { object, body: opened }
   }
 }
 
@@ -261,7 +261,7 @@ function piecesOf(blobs: Blob[], start: number, end: number): Piece[] {
   })
 }
 
-async function openPieces(store: ObjectStore, pieces: Piece[]): Promise<AsyncIterable<Buffer>> {
+async function openPieces(store: ObjectStore, pieces: Piece[]): Promise<Readable> {
   const handles: FileHandle[] = []
   const closeAll = async () => {
     await Promise.all(handles.splice(0).map((handle) => handle.close()))
@@ -274,17 +274,16 @@ async function openPieces(store: ObjectStore, pieces: Piece[]): Promise<AsyncIte
     await closeAll()
     throw error
   }
-  return read()
+  const body = Readable.from(read(), { objectMode: false })
+  // Also when nobody ever reads it, in which case the generator below does not even begin.
+  body.once('close', () => void closeAll())
+  return body
 
   async function* read() {
-    try {
-      for (const [index, { id, start, end }] of pieces.entries()) {
-        const handle = handles[index] ?? (await openBlob(store.blobs, id))
-        handles[index] = handle
-        yield* readBlob(handle, start, end)
-      }
-    } finally {
-      await closeAll()
+    for (const [index, { id, start, end }] of pieces.entries()) {
+      const handle = handles[index] ?? (await openBlob(store.blobs, id))
+      handles[index] = handle
+      yield* readBlob(handle, start, end)
     }
   }
 }

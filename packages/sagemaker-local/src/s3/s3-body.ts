@@ -3,7 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import { startChunkSignatures } from '../auth/chunk-signatures.ts'
 import { otherBody, type VerifiedSignature } from '../auth/sigv4.ts'
 import { decodeAwsChunked } from './aws-chunked.ts'
-import { CHECKSUM_ALGORITHMS, checksumHeader, findChecksumAlgorithm } from './checksums.ts'
+import {
+  CHECKSUM_ALGORITHMS,
+  checksumHeader,
+  findChecksumAlgorithm,
+  startChecksum,
+} from './checksums.ts'
 import type { ExpectedBody } from './objects.ts'
 import { notImplemented, S3Error } from './s3-error.ts'
 import { headerOf, type S3Body, type S3Request } from './s3-request.ts'
@@ -110,7 +115,7 @@ export function expectedBody(request: S3Request): ExpectedBody {
 
 /** A whole small body as text; one over eight megabytes is refused while it comes in. */
 export async function readText(request: S3Request): Promise<string> {
-  const { md5 } = expectedBody(request)
+  const { md5, checksum } = expectedBody(request)
   const pieces: Uint8Array[] = []
   let length = 0
   for await (const piece of request.body.bytes) {
@@ -120,6 +125,14 @@ export async function readText(request: S3Request): Promise<string> {
   }
   const body = Buffer.concat(pieces)
   if (md5 && !createHash('md5').update(body).digest().equals(md5)) throw new S3Error('BadDigest')
+  // Without this header a checksum is not of the document, but of the object that it completes.
+  const isOfDocument = headerOf(request, 'x-amz-sdk-checksum-algorithm') !== undefined
+  const said = isOfDocument ? checksum?.value() : undefined
+  if (checksum && said !== undefined) {
+    const sum = startChecksum(checksum.algorithm)
+    sum.update(body)
+    if (sum.digest().toString('base64') !== said) throw new S3Error('BadDigest')
+  }
   return body.toString('utf8')
 }
 
