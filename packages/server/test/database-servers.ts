@@ -44,15 +44,19 @@ export async function startDatabaseServer(
 
   const port = await freePort()
   let child: ChildProcess | undefined
-  const start = async () => {
+  const begin = () => {
     child = spawn(programs.server, argumentsOf(kind, { data, port, ...options }), {
       cwd: directory,
       detached: true,
       stdio: 'ignore',
       ...(owner !== undefined && { uid: owner, gid: owner }),
     })
-    await answers(adminUri)
   }
+  // After a kill the shared memory is in use until the last child has noticed: then it ends again.
+  const start = () =>
+    untilItAnswers(adminUri, () => {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) begin()
+    })
   const end = async (signal: NodeJS.Signals) => {
     const ending = child
     if (ending?.pid === undefined || ending.exitCode !== null || ending.signalCode !== null) return
@@ -200,9 +204,10 @@ function argumentsOf(
   ]
 }
 
-async function answers(adminUri: string): Promise<void> {
+async function untilItAnswers(adminUri: string, ensureStarted: () => void): Promise<void> {
   const deadline = Date.now() + 60_000
   for (;;) {
+    ensureStarted()
     try {
       await administer(adminUri, 'select 1')
       return

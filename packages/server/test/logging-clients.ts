@@ -203,6 +203,9 @@ class LoggingClient {
       },
     )
     const text = answer.body.toString()
+    if (answer.status === 503 && answer.headers['retry-after'] !== undefined) {
+      throw new ConnectionLost('asked to come back later')
+    }
     if (answer.status !== 200) {
       this.#ledger.faults.push(`${method} ${url} -> ${answer.status} ${text.slice(0, 300)}`)
       throw new ConnectionLost(`answered ${answer.status}`)

@@ -48,6 +48,8 @@ export async function postgresqlDialect(
   })
   // A connection that breaks while idle is replaced; whoever needs one hears about it then.
   pool.on('error', () => {})
+  // One that breaks while in use fails its statement; unheard, the event would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return {
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new PooledDriver(toPool(pool)),

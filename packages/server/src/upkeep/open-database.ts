@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs'
+import { Kysely } from 'kysely'
+import { type DatabaseConfig, describeDatabase } from '../config.ts'
+import type { Db } from '../db/dialect.ts'
+import { migrate, newerSchema, readSchemaState } from '../db/migrate.ts'
+import { assertOurs } from '../db/ownership.ts'
+import type { Schema } from '../db/schema.ts'
+import { connect, toAdvice } from '../db/server-database.ts'
+import { openSqliteFile, sqliteDialect } from '../db/sqlite-dialect.ts'
+import { describeStorageFailure } from '../db/storage-failure.ts'
+
+/** Connections of one command: what holds a snapshot, and what looks something up beside it. */
+const CONNECTIONS = 3
+
+/**
+ * Runs something on a database of ours through connections of its own, beside the servers that use
+ * it. `read` cannot change a SQLite file; `create` makes the schema where there is nothing.
+ *
+ * @throws Error in one sentence when it cannot be reached, is not ours or has another schema
+ */
+export async function withDatabase<Result>(
+  config: DatabaseConfig,
+  access: 'read' | 'write' | 'create',
+  run: (db: Db) => Promise<Result>,
+): Promise<Result> {
+  const where = describeDatabase(config)
+  if (config.kind === 'sqlite' && access !== 'create' && !existsSync(config.path)) {
+    throw new Error(`There is no database ${where}. Name it with --backend-store-uri.`)
+  }
+  let db: Db | undefined
+  try {
+    db = await open(config, access)
+    await assertOurs(db, where)
+    if (access === 'create') await migrate(db)
+    await checkSchema(db, where)
+    return await run(db)
+  } catch (error) {
+    if (config.kind === 'server') throw toAdvice(error, config.address)
+    const reason = describeStorageFailure(error)
+    if (reason === undefined) throw error
+    throw new Error(`The database ${where} cannot be used: ${reason}.`, { cause: error })
+  } finally {
+    await db?.destroy()
+  }
+}
+
+async function open(config: DatabaseConfig, access: 'read' | 'write' | 'create'): Promise<Db> {
+  if (config.kind === 'server') return connect(config.address, CONNECTIONS)
+  const { path, synchronous } = config
+  const sqlite = openSqliteFile(path, { synchronous, queryOnly: access === 'read' })
+  return new Kysely<Schema>({ dialect: sqliteDialect(sqlite) })
+}
+
+async function checkSchema(db: Db, where: string): Promise<void> {
+  const { missing, unknown } = await readSchemaState(db)
+  if (unknown.length > 0) throw newerSchema(unknown)
+  if (missing.length === 0) return
+  throw new Error(
+    `The schema of ${where} is older than this program (${missing.join(', ')} missing). ` +
+      'Start the server once, or run: millrace db upgrade',
+  )
+}
