@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import {
+  type CompletedPart,
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateBucketCommand,
@@ -206,7 +207,7 @@ describe('the JavaScript SDK', () => {
     const pieces = [Buffer.alloc(5 * 1024 ** 2, 'a'), Buffer.from('the end')]
     const upload = { ChecksumAlgorithm: 'CRC32', ChecksumType: 'FULL_OBJECT' } as const
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ ...object, ...upload }))
-    const Parts = []
+    const Parts: CompletedPart[] = []
     for (const [index, Body] of pieces.entries()) {
       const PartNumber = index + 1
       const { ETag, ChecksumCRC32 } = await s3.send(
