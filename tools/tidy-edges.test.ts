@@ -41,7 +41,7 @@ const EDGES: Record<string, string[]> = {
 const TEST_EDGES: Record<string, string[]> = { server: ['client'] }
 
 /** Parts of the server that know nothing of HTTP, and of one another only the SQL and these files. */
-const AREAS = ['tracking', 'registry', 'auth', 'artifacts', 'search', 'metrics', 'db']
+const AREAS = ['tracking', 'registry', 'auth', 'artifacts', 'search', 'metrics', 'db', 'upkeep']
 const OPEN_AREAS = ['search', 'metrics', 'db', 'auth']
 const OPEN_FILES = [
   'artifacts/artifact-root.ts',

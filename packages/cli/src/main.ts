@@ -7,6 +7,7 @@ import { addImagesCommands } from './commands/images-commands.ts'
 import { addBuildAndPushContainer } from './commands/images-container.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
 import { addRunCommand } from './commands/run.ts'
+import { addTrainCommand } from './commands/run-training.ts'
 import { addSageMakerLocalCommand } from './commands/sagemaker-local.ts'
 import { addServerCommand } from './commands/server.ts'
 
@@ -23,6 +24,7 @@ addServerCommand(program, 'server')
 addServerCommand(program, 'ui')
 addModelsCommands(program)
 addRunCommand(program)
+addTrainCommand(program)
 addImagesCommands(program)
 addAwsCommands(program)
 addDoctorAws(program)
