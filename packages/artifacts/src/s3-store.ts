@@ -17,6 +17,7 @@ import type {
 } from './artifact-store.ts'
 import { type ByteRange, type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { S3Location } from './location.ts'
+import { uploadInParts } from './part-upload.ts'
 import { bucketOpener } from './s3-bucket.ts'
 import { s3DirectAccess } from './s3-direct.ts'
 import { resumableBody } from './s3-download.ts'
@@ -33,7 +34,7 @@ import {
   versionOf,
 } from './s3-object.ts'
 import { DEFAULT_S3_OPTIONS, type S3Options } from './s3-options.ts'
-import { uploadObject } from './s3-upload.ts'
+import { objectTarget } from './s3-upload.ts'
 
 /** Tries to read a range of a file that is replaced all the time. */
 const OPEN_TRIES_MAX = 5
@@ -57,7 +58,9 @@ export function openS3Store(
 
     async write(path, body, options = {}) {
       const root = await openRoot()
-      return await uploadObject(root.bucket, { key: fileKey(root, path), path }, body, options)
+      const { bucket } = root
+      const target = { bucket, key: fileKey(root, path), path, signal: options.signal }
+      return await uploadInParts(objectTarget(target), body, options)
     },
   }
 }

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { invalid } from '@millrace/api/errors'
+import type { WriteOptions, WrittenArtifact } from './artifact-store.ts'
+import { uploadChunks } from './upload-body.ts'
+
+const MIB = 1024 * 1024
+/** S3 takes parts from 5 MiB on; this is also the memory that one upload holds, twice. */
+const PART_BYTES_MIN = 8 * MIB
+const PART_BYTES_MAX = 64 * MIB
+/** S3 takes no more. */
+const PARTS_MAX = 10_000
+/** Parts of an unknown size double after this many, so that 10,000 reach 300 GB. */
+const PARTS_BEFORE_DOUBLING = 2_500
+
+/** Where a body goes: whole if it is small, or else in parts. */
+export interface PartTarget {
+  putWhole(bytes: Buffer, sha256: string): Promise<void>
+  begin(): Promise<PartUpload>
+}
+
+export interface PartUpload {
+  /** Uploads the part of a number, from 1 on; `bytes` are written over once this resolves. */
+  send(bytes: Buffer, number: number, signal: AbortSignal): Promise<void>
+  complete(sha256: string): Promise<void>
+  /** Removes what was sent; never rejects. */
+  abort(): Promise<void>
+}
+
+/**
+ * Uploads a body of any length while holding two parts of it: one on its way, one being filled.
+ * Whatever fails, also the body itself, leaves no parts behind.
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE for a body that is longer than allowed or announced
+ */
+export async function uploadInParts(
+  target: PartTarget,
+  body: Readable | AsyncIterable<Uint8Array>,
+  options: WriteOptions,
+): Promise<WrittenArtifact> {
+  const announcedBytes = options.sizeBytes
+  const hash = createHash('sha256')
+  const parts = new PartSequence(target, options.signal)
+  let sizeBytes = 0
+  let part = newPart(partSize(1, announcedBytes), announcedBytes)
+  try {
+    for await (const chunk of uploadChunks(body, options)) {
+      hash.update(chunk)
+      sizeBytes += chunk.length
+      if (sizeBytes > (announcedBytes ?? Infinity))
+        throw invalid('The body is longer than announced')
+      for (let taken = 0; taken < chunk.length; ) {
+        if (part.usedBytes === part.bytes.length) {
+          const free = await parts.send(part)
+          const wanted = partSize(parts.count + 1, announcedBytes)
+          part = free?.bytes.length === wanted ? { ...free, usedBytes: 0 } : newPart(wanted)
+        }
+        taken += fill(part, chunk.subarray(taken))
+      }
+    }
+    const sha256 = hash.digest('hex')
+    if (parts.count === 0) await target.putWhole(used(part), sha256)
+    else await parts.finish(part, sha256)
+    return { sizeBytes, sha256 }
+  } catch (error) {
+    await parts.abort()
+    throw error
+  }
+}
+
+interface Part {
+  bytes: Buffer
+  usedBytes: number
+}
+
+/** Parts on their way, one after the other. */
+class PartSequence {
+  count = 0
+  readonly #target: PartTarget
+  readonly #stop = new AbortController()
+  readonly #signal: AbortSignal
+  #upload: PartUpload | undefined
+  #underWay: Promise<Part> | undefined
+
+  constructor(target: PartTarget, signal: AbortSignal | undefined) {
+    this.#target = target
+    this.#signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal
+  }
+
+  /** Sends a full part once the one before is done, and gives that one back to be filled again. */
+  async send(part: Part): Promise<Part | undefined> {
+    this.#upload ??= await this.#target.begin()
+    const upload = this.#upload
+    const free = await this.#underWay
+    if (this.count >= PARTS_MAX) throw invalid('The body is too large to pass through a server')
+    const number = ++this.count
+    this.#underWay = upload.send(used(part), number, this.#signal).then(() => part)
+    // Whoever waits for it gets the error; until then it must not end the process.
+    this.#underWay.catch(() => undefined)
+    return free
+  }
+
+  async finish(last: Part, sha256: string): Promise<void> {
+    await this.send(last)
+    await this.#underWay
+    await this.#upload?.complete(sha256)
+  }
+
+  async abort(): Promise<void> {
+    this.#stop.abort()
+    await this.#underWay?.catch(() => undefined)
+    await this.#upload?.abort()
+  }
+}
+
+function newPart(partBytes: number, sizeBytes = Infinity): Part {
+  return { bytes: Buffer.allocUnsafeSlow(Math.min(partBytes, sizeBytes)), usedBytes: 0 }
+}
+
+function fill(part: Part, chunk: Uint8Array): number {
+  const taken = Math.min(chunk.length, part.bytes.length - part.usedBytes)
+  part.bytes.set(chunk.subarray(0, taken), part.usedBytes)
+  part.usedBytes += taken
+  return taken
+}
+
+function used({ bytes, usedBytes }: Part): Buffer {
+  return bytes.subarray(0, usedBytes)
+}
+
+/** Equal parts where the length is known, as some servers insist; growing ones where it is not. */
+function partSize(partNumber: number, sizeBytes: number | undefined): number {
+  const doublings = Math.floor(partNumber / PARTS_BEFORE_DOUBLING)
+  const wanted =
+    sizeBytes === undefined ? PART_BYTES_MIN * 2 ** doublings : Math.ceil(sizeBytes / PARTS_MAX)
+  return Math.min(Math.max(wanted, PART_BYTES_MIN), PART_BYTES_MAX)
+}
