@@ -17,7 +17,7 @@ import type { CreateTrainingJobInput } from './training-job-input.ts'
  * @throws AwsError ValidationException that says what to change
  */
 export async function checkTrainingJob(
-  { settings, objects }: Pick<OperationContext, 'settings' | 'objects'>,
+  { settings, objects, images }: Pick<OperationContext, 'settings' | 'objects' | 'images'>,
   input: Omit<CreateTrainingJobInput, 'TrainingJobName'>,
 ): Promise<void> {
   checkStopping(input)
@@ -29,6 +29,7 @@ export async function checkTrainingJob(
       image: AlgorithmSpecification.TrainingImage,
       hasEntrypoint: AlgorithmSpecification.ContainerEntrypoint !== undefined,
       imagesFile: settings.imagesFile,
+      images,
       program: 'train',
     }),
   )

@@ -1,4 +1,5 @@
 import type { PlaneSettings } from '../plane-settings.ts'
+import type { ImageStore } from '../registry/image-store.ts'
 import type { ObjectStore } from '../s3/object-store.ts'
 import type { State } from '../state/open-state.ts'
 import type { ResourceKind } from '../state/resource-store.ts'
@@ -10,6 +11,7 @@ export interface JobContext {
   settings: PlaneSettings
   state: State
   objects: ObjectStore
+  images: ImageStore
   /** A folder of the job's own, kept until it is removed. */
   directory: string
   /** Tells the job's processes apart from those of others that run at the same time. */

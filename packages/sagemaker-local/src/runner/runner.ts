@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { lockFile } from '@millrace/scoring/environment-lock'
 import type { PlaneSettings } from '../plane-settings.ts'
+import { type ImageStore, openImageStore } from '../registry/image-store.ts'
 import { type ObjectStore, openObjectStore } from '../s3/object-store.ts'
 import { openState, type State } from '../state/open-state.ts'
 import { findSetting, setSetting } from '../state/setting-store.ts'
@@ -38,10 +39,11 @@ export async function runJobs(options: RunnerOptions): Promise<void> {
     log('Another runner has the jobs; waiting for it to step aside.'),
   )
   using objects = openObjectStore(join(directory, 's3'))
+  using images = openImageStore(join(directory, 'registry'))
   const end = new AbortController()
   signal.addEventListener('abort', () => end.abort(), { once: true })
   if (signal.aborted) end.abort()
-  const runner = new Runner({ ...options, signal: end.signal }, state, objects)
+  const runner = new Runner({ ...options, signal: end.signal }, state, { objects, images })
   try {
     for (const task of listTasks(state, 'claimed')) runner.start(task)
     while (!end.signal.aborted) {
@@ -58,18 +60,23 @@ export async function runJobs(options: RunnerOptions): Promise<void> {
   }
 }
 
+interface Stores {
+  objects: ObjectStore
+  images: ImageStore
+}
+
 class Runner {
   readonly #options: RunnerOptions
   readonly #state: State
-  readonly #objects: ObjectStore
+  readonly #stores: Stores
   readonly #running = new Map<number, { task: Task; end: Promise<void> }>()
   readonly #waiting = new Set<number>()
   #change = Promise.withResolvers<void>()
 
-  constructor(options: RunnerOptions, state: State, objects: ObjectStore) {
+  constructor(options: RunnerOptions, state: State, stores: Stores) {
     this.#options = options
     this.#state = state
-    this.#objects = objects
+    this.#stores = stores
     let version = state.version()
     const look = setInterval(() => {
       const found = state.version()
@@ -127,7 +134,7 @@ class Runner {
       name: task.name,
       settings,
       state: this.#state,
-      objects: this.#objects,
+      ...this.#stores,
       directory,
       number: task.id,
       signal,

@@ -1,6 +1,9 @@
 import { open, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { invalid } from '@millrace/api/errors'
+import type { ImageStore } from '../../registry/image-store.ts'
+import { findImage } from '../../registry/images.ts'
+import { findRepository } from '../../registry/repositories.ts'
 import { frameworkImage } from './framework-images.ts'
 import { findImageEntry } from './images-file.ts'
 
@@ -15,6 +18,8 @@ export type Program =
   | { kind: 'script'; python: WantedPython }
   /** A folder with a program `train` or `serve`, with the machine's Python unless one is named. */
   | { kind: 'directory'; directory: string; python: WantedPython | undefined }
+  /** An image of the local registry, as its files. */
+  | { kind: 'image'; repository: string; reference: string }
   /** The command that the client names. */
   | { kind: 'command'; python: WantedPython }
 
@@ -23,6 +28,8 @@ export interface ImageQuestion {
   /** Whether the client names the command to run. */
   hasEntrypoint: boolean
   imagesFile: string | undefined
+  /** The local registry, whose images can be run as well. */
+  images?: ImageStore
   /** The program that a folder has to have. */
   program: 'train' | 'serve'
 }
@@ -43,6 +50,8 @@ export async function resolveImage(question: ImageQuestion): Promise<Program> {
   const entry = await findImageEntry(imagesFile, image)
   const local = entry?.directory ?? /^local:(.+)$/.exec(image)?.[1]
   const framework = frameworkImage(image)
+  const pushed = entry ? undefined : findPushed(question.images, image)
+  if (pushed) return { kind: 'image', ...pushed }
   const python = entry ? pythonOf(entry) : framework ? pythonOf(framework) : ANY_PYTHON
   if (hasEntrypoint) return { kind: 'command', python }
   if (local !== undefined) {
@@ -54,9 +63,22 @@ export async function resolveImage(question: ImageQuestion): Promise<Program> {
   throw invalid(
     `Nothing is known of the image ${image}. It can be the image of a framework (sagemaker-scikit-learn, ` +
       `sagemaker-xgboost, pytorch-training), a folder on this machine with an executable '${program}' ` +
-      '(local:/path/to/folder), or be described in the images file ' +
+      '(local:/path/to/folder), have been pushed to the registry here, or be described in the images file ' +
       `(${imagesFile ?? 'start with --images FILE'}); docs/sagemaker-local.md says how.`,
   )
+}
+
+/** The repository and the tag of an image that has been pushed here, by whatever registry's name. */
+function findPushed(images: ImageStore | undefined, image: string) {
+  const [, path = '', tag, digest] =
+    /^(?:[^/]*[.:][^/]*\/)?([a-z0-9._/-]+?)(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(
+      image,
+    ) ?? []
+  if (images === undefined || path === '') return undefined
+  const reference = digest ?? tag ?? 'latest'
+  const id = digest === undefined ? { tag: reference } : { digest }
+  const isThere = findRepository(images, path) && findImage(images, path, id)
+  return isThere ? { repository: path, reference } : undefined
 }
 
 function pythonOf(source: {

@@ -35,8 +35,8 @@ export interface InstanceSpec {
   visible: string[]
   /** Folders whose contents are hidden. */
   hidden: string[]
-  /** The root of a file system to run in, in place of the machine's. */
-  root?: string
+  /** The root of a file system to run in, in place of the machine's; what is written is apart. */
+  image?: string
   limits: InstanceLimits
   /** When it is told to end, in ms since 1970. */
   deadlineMs?: number

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { InstanceSpec } from './instance-spec.ts'
 
@@ -15,7 +15,7 @@ export const ML_FOLDER = '/opt/ml'
  *
  * @throws Error with what `mount` said
  */
-export function enterPrivateRoot(spec: InstanceSpec): void {
+export function enterPrivateRoot(spec: InstanceSpec): string {
   const { directory, visible, hasNetwork } = spec
   makeMlFolder()
   mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', ML_FOLDER)
@@ -33,8 +33,11 @@ export function enterPrivateRoot(spec: InstanceSpec): void {
   writeFileSync(join(ML_FOLDER, 'hosts'), hostsFile(spec))
   writeFileSync(join(ML_FOLDER, 'passwd'), passwdFile(spec))
 
-  const root = spec.root ?? ''
-  const hidden = spec.hidden.filter((path) => path !== '/tmp' && existsSync(path))
+  const root = spec.image === undefined ? '' : mountImage(spec.image, directory)
+  const hidden = (root === '' ? spec.hidden : []).filter(
+    (path) => path !== '/tmp' && existsSync(path),
+  )
+  mkdirSync(join(root, '/tmp'), { recursive: true })
   mount('--bind', staged.get(own.tmp) ?? own.tmp, join(root, '/tmp'))
   for (const path of hidden) {
     mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', path)
@@ -48,14 +51,43 @@ export function enterPrivateRoot(spec: InstanceSpec): void {
   }
   for (const name of ['hosts', 'passwd']) {
     const place = join(root, '/etc', name)
-    if (existsSync(place)) mount('--bind', join(ML_FOLDER, name), place)
+    if (root !== '') writeFileSync(place, readFileSync(join(ML_FOLDER, name)))
+    else if (existsSync(place)) mount('--bind', join(ML_FOLDER, name), place)
   }
+  mkdirSync(join(root, '/proc'), { recursive: true })
   mount('-t', 'proc', 'proc', join(root, '/proc'))
   if (existsSync(join(root, '/dev/shm'))) {
     mount('-t', 'tmpfs', '-o', 'mode=1777,size=50%', 'tmpfs', join(root, '/dev/shm'))
   }
   if (!hasNetwork) run('ip', ['link', 'set', 'lo', 'up'])
+  mkdirSync(join(root, ML_FOLDER), { recursive: true })
   mount('--bind', staged.get(own.ml) ?? own.ml, join(root, ML_FOLDER))
+  return root
+}
+
+const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
+
+/** An image's files with a layer of the instance's own above them. */
+function mountImage(image: string, directory: string): string {
+  const [root, upper, work] = ['root', 'upper', 'work'].map((name) => join(directory, name))
+  for (const folder of [root, upper, work]) mkdirSync(folder ?? '', { recursive: true })
+  const layers = `lowerdir=${image},upperdir=${upper},workdir=${work}`
+  mount('-t', 'overlay', '-o', `${layers},nodev,nosuid`, 'overlay', root ?? '')
+  const devices = join(root ?? '', 'dev')
+  mkdirSync(devices, { recursive: true })
+  mkdirSync(join(root ?? '', 'etc'), { recursive: true })
+  mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', devices)
+  mkdirSync(join(devices, 'shm'))
+  for (const name of DEVICES) {
+    writeFileSync(join(devices, name), '')
+    mount('--bind', `/dev/${name}`, join(devices, name))
+  }
+  const names = '/etc/resolv.conf'
+  if (existsSync(names)) {
+    rmSync(join(root ?? '', names), { force: true })
+    writeFileSync(join(root ?? '', names), readFileSync(names))
+  }
+  return root ?? ''
 }
 
 function makeMlFolder(): void {

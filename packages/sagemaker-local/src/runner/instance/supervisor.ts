@@ -1,5 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { openSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { EndReason, InstanceEnd, InstanceSpec, InstanceStart } from './instance-spec.ts'
 import { createMetricReader } from './metric-patterns.ts'
@@ -41,9 +48,10 @@ const readMetrics = createMetricReader(spec.metrics, metricsFile, (line) => log.
 
 let reason: EndReason = 'exited'
 let running: ChildProcess | undefined
+let root = ''
 
 try {
-  if (spec.isolation.kind !== 'none') enterPrivateRoot(spec)
+  if (spec.isolation.kind !== 'none') root = enterPrivateRoot(spec)
 } catch (error) {
   log.say(`[millrace] ${error instanceof Error ? error.message : String(error)}`)
   reportEnd({ reason: 'not-started', step: 0 })
@@ -57,7 +65,7 @@ if (spec.interruptAfterMs !== undefined) setTimeout(() => end('interrupted'), sp
 const folders =
   spec.isolation.kind === 'none'
     ? ['ml', 'tmp']
-    : [join(spec.root ?? '/', ML_FOLDER), join(spec.root ?? '/', 'tmp')]
+    : [join(root, ML_FOLDER), join(root, '/tmp'), ...(root === '' ? [] : ['upper'])]
 watchResources({
   limits: spec.limits,
   folders,
@@ -92,7 +100,7 @@ function runStep([file = '', ...args]: string[]) {
   return new Promise<{ code?: number; signal?: string }>((resolve) => {
     const [program, ...rest] = confined([file, ...args])
     const child = spawn(program ?? file, rest, {
-      cwd: spec.root === undefined ? spec.workingDirectory : '/',
+      cwd: root === '' ? spec.workingDirectory : '/',
       env: spec.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -117,28 +125,37 @@ function runStep([file = '', ...args]: string[]) {
 
 /** The command with what confines it: limits of the kernel, and a user who may do nothing else. */
 function confined(command: string[]): string[] {
-  const { isolation, limits, root, workingDirectory } = spec
+  const { isolation, limits, workingDirectory } = spec
   if (process.platform !== 'linux') return command
   const limited = [
-    'prlimit',
+    tool('prlimit'),
     '--core=0',
     `--fsize=${limits.diskBytes}`,
     ...(isolation.kind === 'none' ? [] : [`--nproc=${limits.processes * THREADS_PER_PROCESS}`]),
     '--',
-    'taskset',
+    tool('taskset'),
     '--cpu-list',
     `0-${Math.max(0, limits.cpus - 1)}`,
   ]
-  if (root !== undefined) {
-    const user = isolation.kind === 'namespaces' ? [`--userspec=${isolation.userId}`] : []
-    const entered = ['/usr/bin/env', '-C', workingDirectory, ...command]
-    return [...limited, 'chroot', ...user, root, ...entered]
+  if (root !== '') {
+    const user =
+      isolation.kind === 'namespaces'
+        ? [`--setgid=${isolation.userId}`, `--setuid=${isolation.userId}`]
+        : []
+    const entered = [tool('unshare'), `--root=${root}`, `--wd=${workingDirectory}`, ...user, '--']
+    return [...limited, tool('setpriv'), '--no-new-privs', '--', ...entered, ...command]
   }
   if (isolation.kind !== 'namespaces') return [...limited, ...command]
   const { userId } = isolation
   const user = [`--reuid=${userId}`, `--regid=${userId}`, '--clear-groups']
   const powerless = ['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all']
-  return [...limited, 'setpriv', ...user, ...powerless, '--', ...command]
+  return [...limited, tool('setpriv'), ...user, ...powerless, '--', ...command]
+}
+
+/** A program of the machine's by its path: the job's own PATH may know others, or none. */
+function tool(name: string): string {
+  const folders = (process.env['PATH'] ?? '').split(':')
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? name
 }
 
 /** Tells the job to end, for the first reason that there is; makes it end if it takes too long. */

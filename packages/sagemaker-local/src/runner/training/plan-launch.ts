@@ -10,6 +10,7 @@ import {
   preparePython,
 } from '../images/job-python.ts'
 import type { Program, WantedPython } from '../images/resolve-image.ts'
+import { unpackImage } from '../images/unpack-image.ts'
 import type { JobContext } from '../job-kind.ts'
 import { fetchCode } from './fetch-code.ts'
 import { type HostConfig, scriptEnvironment } from './job-environment.ts'
@@ -25,6 +26,8 @@ export interface Launch {
   workingDirectory: string
   environment: Record<string, string>
   visible: string[]
+  /** The root of an image to run in. */
+  image?: string
 }
 
 export interface LaunchOptions {
@@ -50,6 +53,8 @@ export function planLaunch(
   switch (launch.program.kind) {
     case 'command':
       return planCommand(training, launch, launch.program.python)
+    case 'image':
+      return planImage(job, training, launch, launch.program)
     case 'directory':
       return planDirectory(training, launch, launch.program)
     case 'script':
@@ -78,6 +83,31 @@ async function planCommand(
   }
 }
 
+/** An image of the registry as Docker would start it with the word `train`. */
+async function planImage(
+  job: JobContext,
+  { document }: TrainingJob,
+  { base }: LaunchOptions,
+  image: { repository: string; reference: string },
+): Promise<Launch> {
+  const folder = join(job.settings.directory, 'images')
+  const { root, entrypoint, environment, workingDirectory } = await unpackImage(
+    job.images,
+    image,
+    folder,
+  )
+  const { ContainerEntrypoint, ContainerArguments } = document.AlgorithmSpecification
+  const program = ContainerEntrypoint ?? entrypoint
+  const args = ContainerArguments ?? (ContainerEntrypoint ? [] : ['train'])
+  return {
+    steps: [[...program, ...args]],
+    workingDirectory,
+    environment: { PATH: SYSTEM_PATH.join(':'), ...base, ...environment, ...document.Environment },
+    visible: [],
+    image: root,
+  }
+}
+
 /** The program `train` of a folder, with what the folder's requirements.txt asks for. */
 async function planDirectory(
   { document }: TrainingJob,
@@ -97,7 +127,7 @@ async function planDirectory(
           options,
         )
   const path = [directory, ...(found ? [dirname(found.path)] : []), ...SYSTEM_PATH]
-  const args = document.AlgorithmSpecification.ContainerArguments ?? ['train']
+  const args = document.AlgorithmSpecification.ContainerArguments ?? []
   return {
     steps: [[join(directory, 'train'), ...args]],
     workingDirectory: directory,

@@ -78,6 +78,7 @@ export async function prepareJob(
     image: document.AlgorithmSpecification.TrainingImage,
     hasEntrypoint: document.AlgorithmSpecification.ContainerEntrypoint !== undefined,
     imagesFile: job.settings.imagesFile,
+    images: job.images,
     program: 'train',
   })
   move(job, 'DownloadingTrainingImage', 'Making the environment of the training image')
