@@ -24,7 +24,16 @@ export function startRun(
   args: string[],
   environment: Record<string, string>,
 ): StartedRun {
-  const child = spawn(process.execPath, [MAIN, 'run', ...args], {
+  return startMillrace(folder, ['run', ...args], environment)
+}
+
+/** Starts any command of `millrace`. */
+export function startMillrace(
+  folder: string,
+  args: string[],
+  environment: Record<string, string>,
+): StartedRun {
+  const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: folder,
     env: { ...projectEnvironment(folder), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

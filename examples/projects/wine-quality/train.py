@@ -27,7 +27,13 @@ def main() -> None:
         rmse = mean_squared_error(test["quality"], predicted) ** 0.5
         mlflow.log_metric("rmse", rmse)
         mlflow.log_metric("r2", r2_score(test["quality"], predicted))
-        mlflow.sklearn.log_model(model, name="model", input_example=test[inputs].head(2))
+        mlflow.sklearn.log_model(
+            model,
+            name="model",
+            input_example=test[inputs].head(2).astype(float),
+            pip_requirements="requirements.txt",
+        )
+        mlflow.log_text(repr(dict(zip(inputs, model.coef_))), "notes/coefficients.txt")
         print(f"alpha={options.alpha} l1_ratio={options.l1_ratio} rmse={rmse:.4f}")
 
 

@@ -13,7 +13,7 @@ const PROGRAMS = ['conda', 'mamba', 'micromamba']
 // What conda needs to activate an environment itself, and what the shell of its script adds.
 const OWN_VARIABLES = /^(?:_|SHLVL|PWD|OLDPWD)$/
 
-interface Conda {
+export interface Conda {
   /** Makes environments. */
   create: string
   /** Runs programs in them. */
@@ -40,11 +40,11 @@ export async function prepareCondaEnvironment(
     .digest('hex')
   const directory = join(home, digest.slice(0, 32))
   await makeOnce(directory, () => create(conda, directory, file, options), options)
-  return activated(conda, directory, options)
+  return activatedVariables(conda, directory, options)
 }
 
 /** Where MLflow looks: MLFLOW_CONDA_HOME, CONDA_EXE, then PATH (3.17 `get_conda_bin_executable`). */
-function findConda(environment: NodeJS.ProcessEnv): Conda {
+export function findConda(environment: NodeJS.ProcessEnv): Conda {
   const { MLFLOW_CONDA_HOME: home, CONDA_EXE: executable, MAMBA_EXE: mamba } = environment
   const bin = home ? join(home, 'bin') : executable && dirname(executable)
   const folders = bin ? [bin] : (environment['PATH'] ?? '').split(delimiter).filter(Boolean)
@@ -114,7 +114,7 @@ async function create(
   )
 }
 
-async function activated(
+export async function activatedVariables(
   conda: Conda,
   directory: string,
   { environment, signal }: PrepareOptions,

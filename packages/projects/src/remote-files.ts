@@ -76,7 +76,7 @@ async function copyFrom(
 }
 
 /** How many files were copied: none when the path is no directory. */
-async function copyAll(access: FileAccess, target: string): Promise<number> {
+export async function copyAll(access: FileAccess, target: string): Promise<number> {
   let copied = 0
   const folders: ArtifactPath[] = [access.root]
   for (let folder = folders.shift(); folder; folder = folders.shift()) {

@@ -18,7 +18,8 @@ const WATCH = `
   exec "$2" --input-type=module -e "$3"
 `
 const REPORT = `
-  const { url, headers, run_id, key, value } = JSON.parse(process.env.MILLRACE_LOST_RUN)
+  import { env } from 'node:process'
+  const { url, headers, run_id, key, value } = JSON.parse(env.MILLRACE_LOST_RUN)
   const post = (path, body) => fetch(url + '/api/2.0/mlflow/runs/' + path, {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json' },

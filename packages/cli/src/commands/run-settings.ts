@@ -1,18 +1,25 @@
 import type { StoreOptions } from '@millrace/artifacts/artifact-store'
 import type { TrackingServer } from '@millrace/models/tracking-server'
+import type { Backends } from '@millrace/projects/backend'
 import { trackingOf } from './models-options.ts'
 
 const DEFAULT_SERVER = 'http://127.0.0.1:5000'
 
 /** The tracking server of the environment, or the one that `millrace server` starts. */
 export function trackingUriOf(environment: NodeJS.ProcessEnv): {
-  uri: string
+  trackingUri: string
   tracking: TrackingServer
 } {
   const uri = environment['MLFLOW_TRACKING_URI'] || DEFAULT_SERVER
   const tracking = trackingOf({ ...environment, MLFLOW_TRACKING_URI: uri })
   if (!tracking) throw new Error(`The tracking URI '${uri}' is not that of a server.`)
-  return { uri, tracking }
+  return { trackingUri: uri, tracking }
+}
+
+/** Where projects can run. */
+export async function backends(): Promise<Backends> {
+  const { BUILT_IN_BACKENDS } = await import('@millrace/projects/backend')
+  return BUILT_IN_BACKENDS
 }
 
 /** How S3 is reached from the command line, by the variables that MLflow's clients read. */

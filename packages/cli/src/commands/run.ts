@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import type { Backends } from '@millrace/projects/backend'
 import { type Command, Option } from 'commander'
-import { jsonObject, readStores, trackingUriOf } from './run-settings.ts'
+import { backends, jsonObject, readStores, trackingUriOf } from './run-settings.ts'
 import { interruptOnSignals } from './run-signals.ts'
 
 interface RunFlags {
@@ -73,7 +72,7 @@ async function run(uri: string, flags: RunFlags): Promise<void> {
   const dockerArgs = pairs(flags.dockerArgs, 'A')
   const config = await readConfig(flags.backendConfig)
   const signal = interruptOnSignals()
-  const { uri: trackingUri, tracking } = trackingUriOf(process.env)
+  const where = trackingUriOf(process.env)
   const { runProject } = await import('@millrace/projects/run-project')
   const { interruptionOf, stoppedEnding } = await import('@millrace/projects/command-run')
   const running = runProject({
@@ -85,8 +84,7 @@ async function run(uri: string, flags: RunFlags): Promise<void> {
     manager: flags.conda ? flags.envManager : 'local',
     storageDirectory: flags.storageDir,
     buildImage: flags.buildImage === true && flags.skipImageBuild !== true,
-    tracking,
-    trackingUri,
+    ...where,
     stores: await readStores(process.env),
     backends: await backends(),
     environment: process.env,
@@ -102,11 +100,6 @@ async function run(uri: string, flags: RunFlags): Promise<void> {
   const id = 'run' in ending ? ` ${ending.run.run_id}` : ''
   process.stderr.write(`millrace: Run${id} ${ending.status}${said}\n`)
   process.exitCode = ending.exitCode
-}
-
-async function backends(): Promise<Backends> {
-  const { BUILT_IN_BACKENDS } = await import('@millrace/projects/backend')
-  return BUILT_IN_BACKENDS
 }
 
 /** `name=value` by name; a docker argument without a value is a flag (3.17 `_user_args_to_dict`). */
