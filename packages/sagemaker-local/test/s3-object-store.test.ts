@@ -188,16 +188,21 @@ describe('listing', () => {
     const insert = store.sql(`INSERT INTO objects VALUES ('data', ?, 'e', 1, 1, '[]', '{}', '{}')`)
     store.write(() => {
       for (let n = 0; n < 100_000; n++) {
-        insert.run(Buffer.from(`${n % 10}/${String(n).padStart(6, '0')}`))
+        insert.run(
+          Buffer.from(`${String(n % 1000).padStart(3, '0')}/${String(n).padStart(6, '0')}`),
+        )
       }
     })
     const startedMs = performance.now()
 
     const rolled = listObjects(store, { bucket: 'data', delimiter: '/', limit: 1000 })
-    const page = listObjects(store, { bucket: 'data', after: '7/050007', limit: 1000 })
+    const page = listObjects(store, { bucket: 'data', after: '007/050007', limit: 1000 })
 
-    expect(rolled.commonPrefixes).toEqual(Array.from({ length: 10 }, (_, n) => `${n}/`))
-    expect(page.objects[0]?.key).toBe('7/050017')
+    expect(rolled.commonPrefixes).toEqual(
+      Array.from({ length: 1000 }, (_, n) => `${String(n).padStart(3, '0')}/`),
+    )
+    expect(rolled.isTruncated).toBe(false)
+    expect(page.objects[0]?.key).toBe('007/051007')
     expect(page.objects).toHaveLength(1000)
     // Reading all of them takes a second; these are two pages.
     expect(performance.now() - startedMs).toBeLessThan(500)

@@ -1,6 +1,9 @@
 import { getBucket } from './bucket-store.ts'
 import { keyText, type ObjectStore } from './object-store.ts'
 
+const BATCH_MIN = 2
+const BATCH_MAX = 1001
+
 /** One line of a listing. */
 export interface ListedObject {
   key: string
@@ -78,18 +81,21 @@ function* entries(
   const prefixBytes = Buffer.from(prefix)
   const end = followerOf(prefixBytes)
   let from = firstAfter(prefixBytes, Buffer.from(after), delimiter)
-  // Rows are read in small batches, not through an iterator, so that no read transaction stays
-  // open and a common prefix can restart the search behind itself.
+  // Rows are read in batches, not through an iterator, so that no read transaction stays open and a
+  // common prefix can restart the search behind itself; where prefixes are many, batches are small.
+  let batch = delimiter === '' ? Math.min(limit + 1, BATCH_MAX) : BATCH_MIN
   for (;;) {
-    const rows = readRows(store, { bucket, from, end, limit: Math.min(limit + 1, 1001) })
+    const rows = readRows(store, { bucket, from, end, limit: batch })
     if (rows.length === 0) return
-    let next = undefined
+    let next: Buffer | undefined
+    batch = Math.min(batch * 4, BATCH_MAX)
     for (const row of rows) {
       const key = row['key'] as Uint8Array
       const rolled = commonPrefixOf(keyText(key), prefix, delimiter)
       if (rolled !== undefined) {
         yield rolled
         next = followerOf(Buffer.from(rolled))
+        batch = BATCH_MIN
         break
       }
       yield listedOf(row)
