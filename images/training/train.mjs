@@ -1,12 +1,8 @@
 #!/usr/local/bin/node
-// What SageMaker starts as `train` in a base that nobody has added code to.
-import { mkdirSync, writeFileSync } from 'node:fs'
-
-const reason =
-  'This image holds no program to train: add one with `millrace images build training --code DIR`, ' +
-  'where DIR has an executable file named train.'
-
-process.stderr.write(`${reason}\n`)
-mkdirSync('/opt/ml/output', { recursive: true })
-writeFileSync('/opt/ml/output/failure', reason)
-process.exitCode = 1
+// What SageMaker starts as `train`: the MLflow project that was submitted with the job. An image
+// built with `--code` has a program of its own in the place of this one.
+process.execve(
+  process.execPath,
+  [process.execPath, '/opt/millrace/packages/cli/bin/millrace.cjs', 'train'],
+  process.env,
+)

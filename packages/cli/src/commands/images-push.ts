@@ -51,6 +51,7 @@ export async function push(layout: string, target: string, flags: PushFlags): Pr
     repository,
     tags: [reference, ...flags.alsoTag],
     mountFrom: flags.mountFrom,
+    deleteTag: access.deleteTag,
     onBlob: ({ digest, size }, outcome) => {
       const short = digest.slice(0, 'sha256:'.length + 12)
       process.stderr.write(`${short} ${(size / MIB).toFixed(1)} MiB ${outcome}\n`)
@@ -59,11 +60,14 @@ export async function push(layout: string, target: string, flags: PushFlags): Pr
 }
 
 async function accessTo(registry: string, repository: string, flags: PushFlags) {
-  const { openEcrRepository, parseEcrRegistry } = await import(
+  const { deleteEcrTag, openEcrRepository, parseEcrRegistry } = await import(
     '@millrace/sagemaker/images/ecr-repository'
   )
   const ecr = parseEcrRegistry(registry)
-  if (ecr) return openEcrRepository(ecr, repository)
+  if (ecr) {
+    const deleteTag = (_call: unknown, name: string, tag: string) => deleteEcrTag(ecr, name, tag)
+    return { ...(await openEcrRepository(ecr, repository)), deleteTag }
+  }
   const isLocal = /^(localhost|127(\.\d+){3})(:\d+)?$/.test(registry)
   const url = `${flags.plainHttp || isLocal ? 'http' : 'https'}://${registry}`
   const { username, password } = flags
@@ -71,5 +75,5 @@ async function accessTo(registry: string, repository: string, flags: PushFlags) 
     throw new Error('The password is missing: set MILLRACE_REGISTRY_PASSWORD.')
   }
   const login = username !== undefined && password !== undefined && { username, password }
-  return { url, ...(login && { login }) }
+  return { url, deleteTag: undefined, ...(login && { login }) }
 }

@@ -5,6 +5,13 @@ import { invalid } from '@millrace/api/errors'
 
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
+/** What a manifest may come as. */
+export const MANIFEST_TYPES = [
+  INDEX_TYPE,
+  MANIFEST_TYPE,
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
 export const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
 
 /** Where a blob is and what it holds (OCI image specification 1.1, "descriptor"). */

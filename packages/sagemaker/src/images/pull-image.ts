@@ -12,19 +12,12 @@ import {
   type ImageConfig,
   type ImageIndex,
   type ImageManifest,
-  INDEX_TYPE,
   isIndex,
   MANIFEST_TYPE,
+  MANIFEST_TYPES,
   readBlob,
 } from './oci-layout.ts'
 import type { CallRegistry } from './registry-client.ts'
-
-const ACCEPT = [
-  INDEX_TYPE,
-  MANIFEST_TYPE,
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-].join(', ')
 
 export interface ImagePull {
   repository: string
@@ -78,7 +71,7 @@ async function pullManifest(
   const answer = await call({
     method: 'GET',
     path: `/v2/${repository}/manifests/${reference}`,
-    headers: { accept: ACCEPT },
+    headers: { accept: MANIFEST_TYPES },
     scope: `repository:${repository}:pull`,
     expected: [200],
   })

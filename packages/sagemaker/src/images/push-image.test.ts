@@ -111,6 +111,35 @@ describe.skipIf(!existsSync(REGISTRY))('pushing to a registry (needs docker-regi
     expect(new Set(outcomes['other'])).toEqual(new Set(['mounted']))
   })
 
+  test('tags are set all or none: after a refused one they name what they named before', async () => {
+    const call = createRegistryClient({ url })
+    const old = join(folder, 'old')
+    const bytes = Buffer.from('old')
+    const entries = [{ kind: 'file' as const, path: 'which', mode: 0o644, bytes }]
+    const platform = {
+      architecture: 'amd64' as const,
+      layers: [{ name: 'x', entries }],
+      config: {},
+    }
+    await writeLayout(old, [await writeImage(old, platform, join(folder, 'cache-3'))], 'x')
+    const before = await pushImage(call, { layout: old, repository: 'team/tags', tags: ['live'] })
+    const taken: string[] = []
+
+    const push = pushImage(call, {
+      layout,
+      repository: 'team/tags',
+      tags: ['live', 'new', 'not a tag'],
+      deleteTag: async (_call, _repository, tag) => void taken.push(tag),
+    })
+
+    await expect(push).rejects.toThrow()
+    const live = await fetch(`${url}/v2/team/tags/manifests/live`, {
+      headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
+    })
+    expect(live.headers.get('docker-content-digest')).toBe(before)
+    expect(taken).toEqual(['new'])
+  })
+
   test('a damaged layer is refused by its digest and leaves no tag', async () => {
     const copy = join(folder, 'damaged')
     const bytes = Buffer.from('other')

@@ -8,6 +8,7 @@ import {
   type ImageManifest,
   INDEX_TYPE,
   isIndex,
+  MANIFEST_TYPES,
   readBlob,
   readLayout,
 } from './oci-layout.ts'
@@ -22,13 +23,15 @@ export interface ImagePush {
   /** A repository of the same registry whose layers are used where they are the same. */
   mountFrom?: string | undefined
   chunkSize?: number | undefined
+  /** Takes a tag away again; by the registry's own API unless given. */
+  deleteTag?: ((call: CallRegistry, repository: string, tag: string) => Promise<void>) | undefined
   /** Told of every blob as soon as the registry has it. */
   onBlob?: (blob: Descriptor, outcome: BlobOutcome) => void
 }
 
 /**
  * Pushes the image of an OCI layout with what is attached to it, such as its bill of materials.
- * A tag is set last, so that a push that failed leaves the tag at the image that it named before.
+ * Tags are set last, and all of them or none: after a push that failed they name what they named.
  *
  * @returns the digest of the image, which the tags name
  */
@@ -43,8 +46,60 @@ export async function pushImage(call: CallRegistry, push: ImagePush): Promise<st
   }
   await putManifest(call, push, image, image.digest)
   for (const artifact of attached) await pushAttached(call, push, artifact)
-  for (const tag of push.tags) await putManifest(call, push, image, tag)
+  await setTags(call, push, image)
   return image.digest
+}
+
+/** Sets all the tags; when one is refused, those set before it are put back to what they were. */
+async function setTags(call: CallRegistry, push: ImagePush, image: Descriptor): Promise<void> {
+  const before: { tag: string; manifest: Response | undefined }[] = []
+  try {
+    for (const tag of push.tags) {
+      before.push({ tag, manifest: await findManifest(call, push.repository, tag) })
+      await putManifest(call, push, image, tag)
+    }
+  } catch (error) {
+    // The tag that was refused has not changed.
+    for (const { tag, manifest } of before.slice(0, -1)) {
+      if (manifest) await putBack(call, push.repository, tag, manifest)
+      else await (push.deleteTag ?? deleteTag)(call, push.repository, tag)
+    }
+    throw error
+  }
+}
+
+async function findManifest(call: CallRegistry, repository: string, tag: string) {
+  const found = await call({
+    method: 'GET',
+    path: `/v2/${repository}/manifests/${tag}`,
+    headers: { accept: MANIFEST_TYPES },
+    scope: pushScope(repository),
+    expected: [200, 404],
+  })
+  if (found.status === 200) return found
+  await found.body?.cancel()
+  return undefined
+}
+
+async function putBack(call: CallRegistry, repository: string, tag: string, manifest: Response) {
+  await call({
+    method: 'PUT',
+    path: `/v2/${repository}/manifests/${tag}`,
+    headers: { 'content-type': manifest.headers.get('content-type') ?? '' },
+    body: new Uint8Array(await manifest.arrayBuffer()),
+    scope: pushScope(repository),
+    expected: [200, 201, 202],
+  })
+}
+
+/** Takes a tag away; a registry of before OCI 1.1 may not know how, and keeps it. */
+async function deleteTag(call: CallRegistry, repository: string, tag: string): Promise<void> {
+  await call({
+    method: 'DELETE',
+    path: `/v2/${repository}/manifests/${tag}`,
+    scope: `repository:${repository}:pull,push,delete`,
+    expected: [202, 400, 404, 405],
+  })
 }
 
 async function pushManifest(call: CallRegistry, push: ImagePush, manifest: Descriptor) {
