@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer as createHttpServer } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from '@millrace/client/client'
@@ -25,12 +26,24 @@ entry_points:
     command: "python say.py && exit 3"
   steps:
     command: "python steps.py"
+  show:
+    parameters: {data: path}
+    command: "python show.py {data}"
 `
 const SAY = 'import sys; print("said", sys.argv[1:])\n'
 const STEPS = `
 import mlflow
 with mlflow.start_run():
     mlflow.projects.run(".", "say.py", env_manager="local", parameters={"of": "the parent"})
+`
+
+/** Prints the files at a path with what is in them. */
+const SHOW = `
+import pathlib, sys
+path = pathlib.Path(sys.argv[1])
+files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+print(path)
+print("<" + "|".join(f"{one.relative_to(path.parent)}: {one.read_text()}" for one in files) + ">")
 `
 
 let server: RunningServer
@@ -169,6 +182,28 @@ describe('millrace run', () => {
     expect(output).toContain("said ['--a', 'b c']\n")
   })
 
+  test('fetches a path that is elsewhere: a file or a directory of a run, or a file by HTTP', async () => {
+    const { files, runId } = await runWithArtifacts()
+    const page = createHttpServer((_request, response) => response.end('by HTTP'))
+    await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', () => resolve()))
+    const { port } = page.address() as AddressInfo
+    const sources = {
+      [`runs:/${runId}/data/a.txt`]: 'a.txt: in a',
+      [`runs:/${runId}/data`]: 'data/a.txt: in a|data/deeper/b.txt: in b',
+      [`${files}/data/a.txt`]: 'a.txt: in a',
+      [`http://127.0.0.1:${port}/page.txt?x=1`]: 'page.txt: by HTTP',
+    }
+    for (const [uri, expected] of Object.entries(sources)) {
+      const storage = ['--storage-dir', join(folder, 'storage')]
+      const args = [join(folder, 'plain'), '-e', 'show', '-P', `data=${uri}`, ...storage]
+      const { output } = await millraceRun(folder, [...args, '--env-manager', 'local'], environment)
+
+      expect(output).toContain(`<${expected}>`)
+      expect(output).toContain(join(folder, 'storage', 'millrace-storage-'))
+    }
+    page.close()
+  }, 60_000)
+
   test('is the parent of the runs that its project makes with the stock client', async () => {
     const args = [join(folder, 'plain'), '-e', 'steps', '--env-manager', 'local']
     const { output } = await millraceRun(folder, args, environment)
@@ -182,11 +217,27 @@ describe('millrace run', () => {
   })
 })
 
+/** A run with two files, and where they are. */
+async function runWithArtifacts() {
+  const { run } = await createClient({ baseUrl: server.url }).runs.create({ experiment_id: '0' })
+  const files = run.info.artifact_uri
+  const path = files.replace(/^mlflow-artifacts:\/*/, '')
+  for (const [name, body] of [
+    ['data/a.txt', 'in a'],
+    ['data/deeper/b.txt', 'in b'],
+  ]) {
+    const url = `${server.url}/api/2.0/mlflow-artifacts/artifacts/${path}/${name}`
+    expect((await fetch(url, { method: 'PUT', body: body ?? '' })).ok).toBe(true)
+  }
+  return { files, runId: run.info.run_id }
+}
+
 async function writeProject(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true })
   await writeFile(join(directory, 'MLproject'), PROJECT)
   await writeFile(join(directory, 'say.py'), SAY)
   await writeFile(join(directory, 'steps.py'), STEPS)
+  await writeFile(join(directory, 'show.py'), SHOW)
 }
 
 async function makeRepository(): Promise<void> {
