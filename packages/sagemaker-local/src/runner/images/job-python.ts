@@ -69,7 +69,8 @@ export async function preparePython(
       constraints: [],
       leftOut: [],
     },
-    { manager: 'uv', environment, signal, log },
+    // Jobs may not write to it, so that what is not compiled now would be compiled in every job.
+    { manager: 'uv', environment: { ...environment, UV_COMPILE_BYTECODE: '1' }, signal, log },
   )
   return describePython(path, environment)
 }
