@@ -9,12 +9,14 @@ import { experiments } from './tracking/experiments.ts'
 import { loggedModels } from './tracking/logged-models.ts'
 import { metrics } from './tracking/metrics.ts'
 import { runs } from './tracking/runs.ts'
+import { runMoves } from './upkeep/run-moves.ts'
 
 /** The handler of every endpoint. */
 export const handlers: AllHandlers = {
   service,
   experiments,
   runs,
+  runMoves,
   metrics,
   artifacts,
   loggedModels,

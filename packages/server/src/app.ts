@@ -6,6 +6,7 @@ import type { Database } from './db/database.ts'
 import type { Db } from './db/dialect.ts'
 import { mountGroup } from './http/mount.ts'
 import { mountStreams } from './http/mount-stream.ts'
+import { Readiness } from './http/readiness.ts'
 import {
   createHttpServer,
   type ServerParts,
@@ -19,6 +20,8 @@ import { ensureDefaultExperiment } from './tracking/default-experiment.ts'
 export interface App {
   http: FastifyInstance
   database: Database
+  /** Tells load balancers and clients to go elsewhere; requests are still answered. */
+  drain(): void
   /** Stops taking requests, finishes those under way and closes the database. */
   close(): Promise<void>
 }
@@ -27,10 +30,12 @@ export interface App {
 export async function createApp(config: ServerConfig): Promise<App> {
   const database = await openDatabase(config)
   try {
-    const http = await mountAll(config, database)
+    const readiness = new Readiness(database)
+    const http = await mountAll(config, database, readiness)
     return {
       http,
       database,
+      drain: () => readiness.drain(),
       async close() {
         await http.close()
         await database.close()
@@ -62,7 +67,11 @@ async function openDatabase({ database, settings }: ServerConfig): Promise<Datab
   })
 }
 
-async function mountAll(config: ServerConfig, database: Database): Promise<FastifyInstance> {
+async function mountAll(
+  config: ServerConfig,
+  database: Database,
+  readiness: Readiness,
+): Promise<FastifyInstance> {
   const { settings } = config
   const parts: ServerParts = {
     database,
@@ -75,7 +84,9 @@ async function mountAll(config: ServerConfig, database: Database): Promise<Fasti
   const http = createHttpServer({
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
-    exemptPaths: new Set(['', staticPrefix].flatMap((p) => [`${p}/health`, `${p}/version`])),
+    exemptPaths: new Set(
+      ['', staticPrefix].flatMap((p) => [`${p}/health`, `${p}/ready`, `${p}/version`]),
+    ),
     frameOptions: config.frameOptions,
   })
 
@@ -89,7 +100,7 @@ async function mountAll(config: ServerConfig, database: Database): Promise<Fasti
       mountStreams(scope, parts, group, streamHandlers[name as keyof typeof streamHandlers])
     }
   })
-  await mountService(http, parts, config)
+  await mountService(http, parts, config, readiness)
 
   return http
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { parseLocation } from '@millrace/artifacts/location'
+import type { AzureOptions } from '@millrace/artifacts/azure-account'
+import { type ArtifactLocation, parseLocation } from '@millrace/artifacts/location'
 import { DEFAULT_S3_OPTIONS, type S3Options } from '@millrace/artifacts/s3-options'
 import {
   type AddressParts,
@@ -10,7 +11,7 @@ import {
   serverKindOf,
 } from './db/server-address.ts'
 import type { Synchronous } from './db/sqlite-dialect.ts'
-import { readS3Options } from './s3-settings.ts'
+import { readAzureOptions, readS3Options } from './s3-settings.ts'
 import { SERVER_OPTIONS, type ServerOption } from './server-options.ts'
 
 /** Plain settings that handlers read, also on the writer's thread. */
@@ -31,6 +32,7 @@ export interface Settings {
   /** Where in object stores the server may read artifacts besides its own; `*` for anywhere. */
   remoteArtifactRoots: readonly string[]
   s3: S3Options
+  azure: AzureOptions
   /** Whether clients are given links past this server, straight to the store. */
   givesLinks: boolean
   /** How long links are valid that download straight from a store, unless a request says. */
@@ -61,6 +63,10 @@ export interface ServerConfig {
   allowedOrigins: readonly string[]
   frameOptions: 'SAMEORIGIN' | 'DENY' | 'NONE'
   exposesPrometheus: boolean
+  /** How long a server that was told to stop still answers, while balancers turn away from it. */
+  drainSeconds: number
+  /** Processes that share the port; 1 where they could not share the database. */
+  workers: number
   /** Directory of the built pages; undefined serves the API alone. */
   uiDirectory: string | undefined
 }
@@ -138,6 +144,7 @@ export function readConfig(
         uris === '' && isLoopback(host) ? ['*'] : readList(uris).map(readRemoteRoot),
       ),
       s3: readS3Options(read),
+      azure: readAzureOptions(text),
       givesLinks: isYes(text('direct-transfers')),
       presignedDownloadSeconds: read('presigned-download-url-ttl-seconds', readLinkSeconds),
       allowedArtifactSchemes: readList(text('allowed-artifact-schemes')),
@@ -148,6 +155,8 @@ export function readConfig(
     allowedOrigins: isOpen ? ['*'] : readList(text('cors-allowed-origins')),
     frameOptions: read('x-frame-options', oneOf(['SAMEORIGIN', 'DENY', 'NONE'])),
     exposesPrometheus: text('expose-prometheus') !== '',
+    drainSeconds: read('drain-seconds', readSeconds),
+    workers: read('workers', readCount),
     uiDirectory,
   }
   if (problems.length > 0) throw new ConfigError(problems)
@@ -232,6 +241,13 @@ function readCount(text: string): number {
   return Number(text)
 }
 
+function readSeconds(text: string): number {
+  const seconds = Number(text)
+  if (text === '' || !(seconds >= 0 && seconds <= 600))
+    throw new Error('this is a time of 0 to 600 s')
+  return seconds
+}
+
 function readPattern(text: string): string {
   return new RegExp(text).source === '(?:)' ? '' : text
 }
@@ -252,13 +268,19 @@ function oneOf<const Choice extends string>(choices: readonly Choice[]) {
 
 function readLocation(text: string): string {
   const location = parseLocation(text)
-  if (location.scheme === 'file' || location.scheme === 's3') return location.uri
-  throw new Error('artifacts can be kept in a local directory or in S3 (s3://bucket/prefix)')
+  if (location.scheme === 'file' || isObjectStore(location)) return location.uri
+  throw new Error(
+    'artifacts can be kept in a local directory or in S3 (s3://bucket/prefix) or Azure (wasbs://)',
+  )
 }
 
 function readRemoteRoot(text: string): string {
-  if (text === '*' || parseLocation(text).scheme === 's3') return text
+  if (text === '*' || isObjectStore(parseLocation(text))) return text
   throw new Error(`'${text}' is no bucket such as s3://bucket or s3://bucket/prefix`)
+}
+
+function isObjectStore(location: ArtifactLocation): boolean {
+  return location.scheme === 's3' || (location.scheme === 'other' && location.name === 'wasbs')
 }
 
 function readLinkSeconds(text: string): number {
@@ -305,6 +327,7 @@ export function localConfig(directory: string): ServerConfig {
       localArtifactRoots: [resolve(directory, 'mlartifacts')],
       remoteArtifactRoots: [],
       s3: DEFAULT_S3_OPTIONS,
+      azure: {},
       givesLinks: true,
       presignedDownloadSeconds: 300,
       allowedArtifactSchemes: [],
@@ -315,6 +338,8 @@ export function localConfig(directory: string): ServerConfig {
     allowedOrigins: [],
     frameOptions: 'SAMEORIGIN',
     exposesPrometheus: false,
+    drainSeconds: 0,
+    workers: 1,
     uiDirectory: undefined,
   }
 }

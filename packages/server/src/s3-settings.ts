@@ -1,3 +1,4 @@
+import type { AzureOptions } from '@millrace/artifacts/azure-account'
 import { parseUploadArgs, type S3Options } from '@millrace/artifacts/s3-options'
 
 /** Parses the text of a setting, which is empty when it was not given. */
@@ -15,6 +16,16 @@ export function readS3Options(read: Read): S3Options {
     ignoresTls: read('s3-ignore-tls', (text) => /^(true|1|yes|on)$/i.test(text)),
     addressing: read('s3-addressing-style', readAddressing),
     uploadArgs: read('s3-upload-extra-args', parseUploadArgs),
+  }
+}
+
+/** How Azure is reached; both settings are secrets and come from the environment alone. */
+export function readAzureOptions(text: (name: string) => string): AzureOptions {
+  const connectionString = text('azure-connection-string')
+  const accessKey = text('azure-access-key')
+  return {
+    ...(connectionString !== '' && { connectionString }),
+    ...(accessKey !== '' && { accessKey }),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import { createApp } from './app.ts'
 import { checkStores } from './artifacts/check-stores.ts'
 import type { ServerConfig } from './config.ts'
@@ -7,7 +8,7 @@ import type { ServerConfig } from './config.ts'
 export interface RunningServer {
   /** Where it is reached, with the static prefix and without a slash at the end. */
   url: string
-  /** Finishes the requests under way, then closes everything. */
+  /** Is not ready for `drainSeconds`, finishes the requests under way, then closes everything. */
   close(): Promise<void>
 }
 
@@ -29,7 +30,11 @@ export async function serve(config: ServerConfig): Promise<RunningServer> {
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return {
     url: `http://${host}:${port}${config.settings.staticPrefix}`,
-    close: () => app.close(),
+    async close() {
+      app.drain()
+      if (config.drainSeconds > 0) await wait(config.drainSeconds * 1000)
+      await app.close()
+    },
   }
 }
 

@@ -100,7 +100,8 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     name: 'artifacts-destination',
     value: 'URI',
     env: both('ARTIFACTS_DESTINATION'),
-    describe: 'Directory or bucket (s3://bucket/prefix) behind mlflow-artifacts:/.',
+    describe:
+      'Directory, bucket (s3://bucket/prefix) or container (wasbs://) behind mlflow-artifacts:/.',
     defaultsTo: './mlartifacts',
   },
   {
@@ -147,6 +148,20 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     name: 's3-ignore-tls',
     env: both('S3_IGNORE_TLS'),
     describe: 'Accept any certificate of the S3 server. For tests only.',
+  },
+  {
+    name: 'azure-connection-string',
+    env: ['MILLRACE_AZURE_CONNECTION_STRING', 'AZURE_STORAGE_CONNECTION_STRING'],
+    isFromEnvironmentOnly: true,
+    describe: 'Account behind wasbs:// locations, with its key.',
+    defaultsTo: '',
+  },
+  {
+    name: 'azure-access-key',
+    env: ['MILLRACE_AZURE_ACCESS_KEY', 'AZURE_STORAGE_ACCESS_KEY'],
+    isFromEnvironmentOnly: true,
+    describe: 'Key of the account that a wasbs:// location names.',
+    defaultsTo: '',
   },
   {
     name: 'direct-transfers',
@@ -241,6 +256,23 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     defaultsTo: '20000',
   },
   {
+    name: 'workers',
+    short: 'w',
+    value: 'COUNT',
+    env: both('WORKERS'),
+    describe:
+      'Processes that serve requests over one PostgreSQL, MySQL or MariaDB database. SQLite has one writer, and there one process serves all.',
+    defaultsTo: '1',
+  },
+  {
+    name: 'drain-seconds',
+    value: 'SECONDS',
+    env: ['MILLRACE_DRAIN_SECONDS'],
+    describe:
+      'How long after SIGTERM requests are still answered while /ready says 503, so that load balancers turn away first.',
+    defaultsTo: '0',
+  },
+  {
     name: 'truncate-long-values',
     isNegatable: true,
     env: both('TRUNCATE_LONG_VALUES'),
@@ -288,7 +320,6 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     describe: 'Fill in a sample project, so that the pages have something to show.',
   },
   ...ignored({
-    workers: ['-w COUNT', 'one process serves all requests on SQLite'],
     'registry-store-uri': ['URI', 'models are kept in the database of --backend-store-uri'],
     'gunicorn-opts': ['OPTIONS', 'there is no gunicorn behind this server'],
     'waitress-opts': ['OPTIONS', 'there is no waitress behind this server'],

@@ -11,6 +11,8 @@ import { experiments } from './tracking/experiments.ts'
 import { loggedModels } from './tracking/logged-models.ts'
 import { foldRuns, maintainOnce } from './tracking/metric-maintenance.ts'
 import { runs } from './tracking/runs.ts'
+import { settleMoves } from './upkeep/run-move-store.ts'
+import { runMoves } from './upkeep/run-moves.ts'
 
 type Run = (context: RequestContext, input: never) => Promise<unknown>
 
@@ -18,6 +20,7 @@ type Run = (context: RequestContext, input: never) => Promise<unknown>
 const writing: Partial<Record<string, object>> = {
   experiments,
   runs,
+  runMoves,
   loggedModels,
   registeredModels,
   modelVersions,
@@ -27,7 +30,10 @@ const writing: Partial<Record<string, object>> = {
 export function writes(settings: unknown): Writes {
   const all: Record<string, Write> = {
     'maintenance.fold': (db, _caller, { runs }: { runs: number[] }) => foldRuns(db, runs),
-    'maintenance.step': (db) => maintainOnce(db),
+    'maintenance.step': async (db) => {
+      await settleMoves(db)
+      return maintainOnce(db)
+    },
   }
   for (const [groupName, group] of Object.entries<Group>(api)) {
     const groupHandlers = (writing[groupName] ?? {}) as Record<

@@ -39,6 +39,8 @@ export interface ServerProcess extends AsyncDisposable {
   terminate(): Promise<{ code: number | string; ms: number }>
   /** Command lines of the processes that the server has started and that still run. */
   children(): string[]
+  /** Ids of those processes. */
+  childIds(): number[]
 }
 
 /** The database of a server that was started in `folder`. */
@@ -100,7 +102,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
       const code = ended() ?? 'still running'
       return { code, ms: performance.now() - askedMs }
     },
-    children: () => listChildren(pid),
+    children: () =>
+      listChildren(pid).map((id) => readText(`/proc/${id}/cmdline`).replaceAll('\0', ' ')),
+    childIds: () => listChildren(pid),
     [Symbol.asyncDispose]: kill,
   }
 }
@@ -146,11 +150,11 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function listChildren(pid: number): string[] {
+function listChildren(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`)
     .flatMap((task) => readText(`/proc/${pid}/task/${task}/children`).split(' '))
     .filter(Boolean)
-    .map((child) => readText(`/proc/${child}/cmdline`).replaceAll('\0', ' '))
+    .map(Number)
 }
 
 /** A file of `/proc`; empty when its process has just ended. */

@@ -71,6 +71,8 @@ async function buildAndPush(flags: ContainerFlags): Promise<void> {
   const { MLFLOW_VERSION } = await import('@millrace/server/service')
   const tag = flags.tag ?? MLFLOW_VERSION
   const kept = join(KEPT, flags.container)
+  // Asked before the image is built, so that nobody waits to learn that he is not signed in.
+  const registry = flags.push ? (flags.registry ?? (await ecrRegistry())) : undefined
   const temporary =
     flags.build && flags.push ? await mkdtemp(join(tmpdir(), 'millrace-image-')) : undefined
   const layout = temporary ? join(temporary, 'layout') : kept
@@ -80,8 +82,7 @@ async function buildAndPush(flags: ContainerFlags): Promise<void> {
       await buildImage({ name: 'serving', output: layout, tag, architectures: [flags.platform] })
       if (!flags.push) process.stdout.write(`${layout} holds ${flags.container}:${tag}\n`)
     }
-    if (!flags.push) return
-    const registry = flags.registry ?? (await ecrRegistry())
+    if (registry === undefined) return
     const reference = `${registry}/${flags.container}:${tag}`
     const digest = await push(layout, reference, { alsoTag: [] })
     process.stdout.write(`${reference} is ${digest}\n`)

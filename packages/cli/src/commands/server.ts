@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describeDatabase, type OptionValues, readConfig } from '@millrace/server/config'
 import { REFUSED_OPTIONS, SERVER_OPTIONS, type ServerOption } from '@millrace/server/server-options'
 import { type Command, Option } from 'commander'
+import { isWorker, superviseWorkers, type WorkerReady } from './server-workers.ts'
 
 const UI_DIRECTORY = fileURLToPath(new URL('../../../ui/dist', import.meta.url))
 
@@ -51,13 +52,23 @@ async function runServer(flags: OptionValues): Promise<void> {
   const config = readConfig(flags, process.env, hasPages ? UI_DIRECTORY : undefined)
   // Arguments are in the list of processes, and there may be a password among them.
   process.title = 'millrace server'
+  const announce = (url: string) => {
+    process.stdout.write(`Millrace is at ${url}\n`)
+    process.stdout.write(
+      `Database ${describeDatabase(config.database)}, artifacts ${config.settings.artifactsDestination}. Ctrl+C stops it.\n`,
+    )
+  }
+  if (config.workers > 1 && config.database.kind === 'sqlite') {
+    process.stderr.write('millrace: --workers is not used: one process serves all on SQLite.\n')
+  } else if (config.workers > 1 && !isWorker()) {
+    process.exitCode = await superviseWorkers(config.workers, ({ url }) => announce(url))
+    process.exit()
+  }
   const { serve } = await import('@millrace/server/serve')
   const server = await serve(config)
-  process.stdout.write(`Millrace is at ${server.url}\n`)
-  process.stdout.write(
-    `Database ${describeDatabase(config.database)}, artifacts ${config.settings.artifactsDestination}. Ctrl+C stops it.\n`,
-  )
-  stopOnSignal(() => server.close())
+  stopOnSignal(() => server.close(), config.drainSeconds)
+  if (isWorker()) return void process.send?.({ url: server.url } satisfies WorkerReady)
+  announce(server.url)
   if (flags['demo']) {
     const { fillDemo } = await import('../demo.ts')
     await fillDemo(server.url)
@@ -68,12 +79,12 @@ async function runServer(flags: OptionValues): Promise<void> {
 const CLOSE_TIMEOUT_MS = 30_000
 
 /** Ends the process cleanly on the first signal and at once on the second. */
-function stopOnSignal(close: () => Promise<void>): void {
+function stopOnSignal(close: () => Promise<void>, drainSeconds: number): void {
   let isClosing = false
   const stop = () => {
     if (isClosing) process.exit(1)
     isClosing = true
-    setTimeout(() => process.exit(1), CLOSE_TIMEOUT_MS).unref()
+    setTimeout(() => process.exit(1), CLOSE_TIMEOUT_MS + drainSeconds * 1000).unref()
     close().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -85,5 +96,6 @@ function stopOnSignal(close: () => Promise<void>): void {
     )
   }
   process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  // Ctrl+C reaches every process of a terminal; workers wait for the one that started them.
+  process.on('SIGINT', isWorker() ? () => {} : stop)
 }

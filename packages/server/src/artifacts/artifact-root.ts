@@ -10,7 +10,11 @@ import {
   type DirectAccess,
   openStore,
 } from '@millrace/artifacts/artifact-store'
-import { type ArtifactLocation, parseLocation, type S3Location } from '@millrace/artifacts/location'
+import {
+  type ArtifactLocation,
+  type FileLocation,
+  parseLocation,
+} from '@millrace/artifacts/location'
 import type { Settings } from '../config.ts'
 
 /** A directory in a store that this server can reach. */
@@ -26,13 +30,15 @@ export function ownLocations(settings: Settings): ArtifactLocation[] {
 
 /** Clients may name many buckets; those asked for last are kept open. */
 const STORES_MAX = 64
-const stores = new Map<string, ArtifactStore>()
+const storesOf = new WeakMap<Settings, Map<string, ArtifactStore>>()
 
-function storeOf(location: ArtifactLocation, { s3 }: Settings): ArtifactStore {
-  const key = JSON.stringify([location.uri, location.scheme === 's3' && s3])
-  const store = stores.get(key) ?? openStore(location, { s3 })
-  stores.delete(key)
-  stores.set(key, store)
+function storeOf(location: ArtifactLocation, settings: Settings): ArtifactStore {
+  const stores = storesOf.get(settings) ?? new Map<string, ArtifactStore>()
+  storesOf.set(settings, stores)
+  const { s3, azure } = settings
+  const store = stores.get(location.uri) ?? openStore(location, { s3, azure })
+  stores.delete(location.uri)
+  stores.set(location.uri, store)
   const [oldest] = stores.keys()
   if (oldest !== undefined && stores.size > STORES_MAX) stores.delete(oldest)
   return store
@@ -64,10 +70,7 @@ export function resolveRoot(artifact_uri: string, settings: Settings): ArtifactR
   const location = parseLocation(artifact_uri)
   const proxied = proxiedPath(location)
   if (proxied) return { store: proxiedStore(settings), base: proxied }
-  if (location.scheme === 's3') return resolveBucket(location, settings)
-  if (location.scheme !== 'file') {
-    return { store: storeOf(location, settings), base: parseArtifactPath('') }
-  }
+  if (location.scheme !== 'file') return resolveRemote(location, settings)
   const root = settings.localArtifactRoots.find(
     (directory) => location.path === directory || location.path.startsWith(directory + sep),
   )
@@ -82,28 +85,39 @@ export function resolveRoot(artifact_uri: string, settings: Settings): ArtifactR
   return { store: storeOf(parseLocation(root), settings), base: parseArtifactPath(below) }
 }
 
+type RemoteLocation = Exclude<ArtifactLocation, FileLocation>
+
 /** Runs have locations of their own, and share the store of the root that these are below. */
-function resolveBucket(location: S3Location, settings: Settings): ArtifactRoot {
+function resolveRemote(location: RemoteLocation, settings: Settings): ArtifactRoot {
   const { remoteArtifactRoots } = settings
-  const named = remoteArtifactRoots.map((uri) => (uri === '*' ? `s3://${location.bucket}` : uri))
+  const named = remoteArtifactRoots.map((uri) => (uri === '*' ? serviceOf(location) : uri))
   const roots = [...ownLocations(settings), ...named.map(parseLocation)]
-  const root = roots.find((root) => root.scheme === 's3' && isWithin(location, root))
-  if (root?.scheme !== 's3') {
+  const root = roots.find((root) => isWithin(location, root))
+  if (root === undefined) {
     throw new ApiError(
       'PERMISSION_DENIED',
-      `These artifacts are in 's3://${location.bucket}', which this server was not told to serve. ` +
-        'Read them from there, or name the bucket in MILLRACE_REMOTE_ARTIFACT_ROOTS.',
+      `These artifacts are in '${serviceOf(location)}', which this server was not told to serve. ` +
+        'Read them from there, or name it in MILLRACE_REMOTE_ARTIFACT_ROOTS.',
     )
   }
-  const below = location.segments.slice(root.segments.length).join('/')
+  const depth = root.scheme === 'file' ? 0 : root.segments.length
+  const below = location.segments.slice(depth).join('/')
   return { store: storeOf(root, settings), base: parseArtifactPath(below) }
 }
 
-function isWithin(location: S3Location, root: S3Location): boolean {
+function isWithin(location: RemoteLocation, root: ArtifactLocation): boolean {
   return (
-    location.bucket === root.bucket &&
+    root.scheme !== 'file' &&
+    serviceOf(location) === serviceOf(root) &&
     root.segments.every((segment, index) => location.segments[index] === segment)
   )
+}
+
+/** The bucket, container or host of a location, as a location of its own. */
+function serviceOf(location: RemoteLocation): string {
+  if (location.scheme === 's3') return `s3://${location.bucket}`
+  if (location.scheme === 'mlflow-artifacts') return `mlflow-artifacts://${location.host ?? ''}/`
+  return `${location.name}://${location.authority}`
 }
 
 /** Every HTTP route of the proxy begins like this. */

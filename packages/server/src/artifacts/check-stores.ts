@@ -10,13 +10,14 @@ import type { Settings } from '../config.ts'
  */
 export async function checkStores({
   s3,
+  azure,
   artifactsDestination,
   defaultArtifactRoot,
   servesArtifacts,
 }: Settings): Promise<void> {
   if (servesArtifacts) {
-    await checkStore(parseLocation(artifactsDestination), { access: 'write', s3 })
+    await checkStore(parseLocation(artifactsDestination), { access: 'write', s3, azure })
   }
   // Runs below it are written to by clients alone.
-  await checkStore(parseLocation(defaultArtifactRoot), { access: 'read', s3 })
+  await checkStore(parseLocation(defaultArtifactRoot), { access: 'read', s3, azure })
 }

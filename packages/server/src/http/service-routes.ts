@@ -6,16 +6,20 @@ import type { ServerConfig } from '../config.ts'
 import { MLFLOW_VERSION } from '../service.ts'
 import { sendErrorBody } from './error-response.ts'
 import { observeRequests } from './prometheus.ts'
+import type { Readiness } from './readiness.ts'
 import type { ServerParts } from './server.ts'
 
-/** Routes that are not part of the JSON API: liveness, version, metrics and the pages. */
+/** Routes that are not part of the JSON API: liveness, readiness, version, metrics and the pages. */
 export async function mountService(
   app: FastifyInstance,
   parts: ServerParts,
   config: ServerConfig,
+  readiness: Readiness,
 ): Promise<void> {
   const { staticPrefix } = config.settings
-  for (const prefix of staticPrefix === '' ? [''] : ['', staticPrefix]) {
+  const prefixes = staticPrefix === '' ? [''] : ['', staticPrefix]
+  readiness.mount(app, prefixes)
+  for (const prefix of prefixes) {
     app.get(`${prefix}/health`, async (_request, reply) => text(reply, 'OK'))
     app.get(`${prefix}/version`, async (_request, reply) => text(reply, MLFLOW_VERSION))
   }
