@@ -151,18 +151,14 @@ export function firstNew(
   if (!Number.isFinite(size)) return undefined
   for (let index = 0; index < size; index++) {
     let rest = index
-    const point = space.map((range) => {
-      const count = range.kind === 'categorical' ? range.values.length : range.max - range.min + 1
+    const texts = space.map((range) => {
+      const count = sizeOf([range])
       const cell = rest % count
       rest = Math.floor(rest / count)
-      return { range, cell, count }
+      if (range.kind === 'categorical') return [range.name, range.values[cell] ?? '']
+      return [range.name, textOf(range, range.min + cell)]
     })
-    const parameters = Object.fromEntries(
-      point.map(({ range, cell }) => [
-        range.name,
-        range.kind === 'categorical' ? (range.values[cell] ?? '') : String(range.min + cell),
-      ]),
-    )
+    const parameters = Object.fromEntries(texts) as Parameters
     if (isNew(parameters)) return parameters
   }
   return undefined
@@ -190,10 +186,11 @@ function textAt(range: ParameterRange, at: number): string {
   const [start, end] = endsOf(range)
   const scaled = start + place * (end - start)
   const value = Math.min(Math.max(unscaled(range, scaled), range.min), range.max)
-  return range.kind === 'integer' ? integerText(range, value) : pythonFloat(value)
+  return textOf(range, value)
 }
 
-function integerText({ min, max }: NumericRange, value: number): string {
+function textOf({ kind, min, max }: NumericRange, value: number): string {
+  if (kind === 'continuous') return pythonFloat(value)
   // Adding 0 makes a negative zero a plain one.
   return String(Math.min(Math.max(Math.round(value), min), max) + 0)
 }
