@@ -12,8 +12,8 @@ import {
   type StoreOptions,
 } from '@millrace/artifacts/artifact-store'
 import type { ArtifactLocation } from '@millrace/artifacts/location'
-import { createClient } from '@millrace/client/client'
 import type { TrackingServer } from '@millrace/models/tracking-server'
+import { IMPATIENT, PATIENT, patientFetch, trackingClient } from './tracking-client.ts'
 
 /** Files by their whole path in a bucket or behind a server, which a stores' own root is not. */
 export interface FileAccess {
@@ -67,7 +67,7 @@ function serverAt(url: string, tracking: TrackingServer): TrackingServer {
 }
 
 function proxyAccess(server: TrackingServer, root: ArtifactPath): FileAccess {
-  const client = createClient({ baseUrl: server.url, headers: server.headers })
+  const client = trackingClient(server, IMPATIENT)
   const urlOf = (path: ArtifactPath) =>
     `${server.url}/api/2.0/mlflow-artifacts/artifacts/${path.map(encodeURIComponent).join('/')}`
   return {
@@ -80,16 +80,14 @@ function proxyAccess(server: TrackingServer, root: ArtifactPath): FileAccess {
       }))
     },
     async open(path) {
-      const response = await fetch(urlOf(path), { headers: server.headers })
+      const init = { headers: server.headers }
+      const response = await patientFetch(server, urlOf(path), init, IMPATIENT)
       if (response.ok && response.body) return { body: Readable.from(response.body) }
       throw await refusal(response, path, 'downloaded')
     },
     async upload(path, file) {
-      const response = await fetch(urlOf(path), {
-        method: 'PUT',
-        headers: server.headers,
-        body: await openAsBlob(file),
-      })
+      const init = { method: 'PUT', headers: server.headers, body: await openAsBlob(file) }
+      const response = await patientFetch(server, urlOf(path), init, PATIENT)
       if (!response.ok) throw await refusal(response, path, 'uploaded')
       await response.body?.cancel()
     },

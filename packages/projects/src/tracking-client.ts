@@ -11,8 +11,8 @@ export interface Patience {
 
 /** Before anything runs, nobody should wait long to hear that there is no server. */
 export const IMPATIENT: Patience = { tries: 3, firstWaitMs: 200 }
-/** After hours of training, a server that restarts is worth half a minute. */
-export const PATIENT: Patience = { tries: 8, firstWaitMs: 250 }
+/** After hours of training, a server that restarts is worth a quarter of a minute for each call. */
+export const PATIENT: Patience = { tries: 7, firstWaitMs: 250 }
 
 const BUSY = [429, 503]
 
