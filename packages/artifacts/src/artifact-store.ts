@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream'
 import { invalid } from '@millrace/api/errors'
 import type { ArtifactPath } from './artifact-path.ts'
+import type { AzureOptions } from './azure-account.ts'
+import { openAzureStore } from './azure-store.ts'
 import type { ByteRange, ResolvedRange } from './byte-range.ts'
 import { openFileStore } from './file-store.ts'
 import type { ArtifactLocation } from './location.ts'
@@ -119,6 +121,7 @@ export interface WrittenArtifact {
 /** What stores need to know besides the location. */
 export interface StoreOptions {
   s3?: S3Options
+  azure?: AzureOptions
 }
 
 /**
@@ -132,10 +135,14 @@ export function openStore(location: ArtifactLocation, options: StoreOptions = {}
       return openFileStore(location.path)
     case 's3':
       return openS3Store(location, options.s3)
+    case 'other':
+      if (location.name === 'wasbs') return openAzureStore(location, options.azure)
+      throw noStore(location.name, location)
     case 'mlflow-artifacts':
-    case 'other': {
-      const scheme = location.scheme === 'other' ? location.name : location.scheme
-      throw invalid(`No artifact store for the '${scheme}' scheme: '${location.uri}'`)
-    }
+      throw noStore(location.scheme, location)
   }
+}
+
+function noStore(scheme: string, { uri }: ArtifactLocation) {
+  return invalid(`No artifact store for the '${scheme}' scheme: '${uri}'`)
 }

@@ -1,4 +1,8 @@
-import type { StoreOptions } from './artifact-store.ts'
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { parseArtifactPath } from './artifact-path.ts'
+import { type ArtifactStore, openStore, type StoreOptions } from './artifact-store.ts'
 import type { ArtifactLocation } from './location.ts'
 import { checkS3Store } from './s3-check.ts'
 
@@ -16,7 +20,20 @@ export interface CheckOptions extends StoreOptions {
  */
 export async function checkStore(
   location: ArtifactLocation,
-  { access, s3 }: CheckOptions,
+  { access, ...options }: CheckOptions,
 ): Promise<void> {
-  if (location.scheme === 's3') await checkS3Store(location, access, s3)
+  if (location.scheme === 's3') await checkS3Store(location, access, options.s3)
+  else if (location.scheme === 'other' && location.name === 'wasbs') {
+    await tryStore(openStore(location, options), access)
+  }
+}
+
+async function tryStore(store: ArtifactStore, access: 'read' | 'write'): Promise<void> {
+  const path = parseArtifactPath(`.millrace-check-${randomUUID()}`)
+  await store.list(path)
+  if (access === 'read') return
+  await store.write(path, Readable.from([Buffer.from('check')]))
+  const { body } = await store.open(path)
+  await buffer(body)
+  await store.delete(path)
 }

@@ -18,9 +18,9 @@ import type {
 import { type ByteRange, type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { S3Location } from './location.ts'
 import { uploadInParts } from './part-upload.ts'
+import { resumableBody } from './resumable-body.ts'
 import { bucketOpener } from './s3-bucket.ts'
 import { s3DirectAccess } from './s3-direct.ts'
-import { resumableBody } from './s3-download.ts'
 import { isMissing, statusOf, unavailable } from './s3-failure.ts'
 import { deleteKeys, listDirectory, listKeys } from './s3-listing.ts'
 import {

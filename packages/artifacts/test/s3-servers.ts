@@ -103,7 +103,8 @@ async function createBucket(url: string, ended: Promise<void>): Promise<void> {
   throw new Error(isOver ? 'the S3 server ended' : `no answer within ${START_LIMIT_MS} ms`)
 }
 
-function endGroup(pid: number | undefined): void {
+/** Ends a process with its children. */
+export function endGroup(pid: number | undefined): void {
   if (pid === undefined) return
   try {
     process.kill(-pid, 'SIGKILL')
@@ -112,7 +113,8 @@ function endGroup(pid: number | undefined): void {
   }
 }
 
-function freePort(): Promise<number> {
+/** A loopback port that nobody listens on. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.once('error', reject)

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 
-/** Tries in a row that bring no byte; S3 asks clients to expect broken bodies. */
+/** Tries in a row that bring no byte; object stores ask clients to expect broken bodies. */
 const FRUITLESS_TRIES_MAX = 3
 
 export interface BegunDownload {
@@ -53,7 +53,7 @@ async function* resumedChunks({
         tries = 1
         yield chunk
       }
-      if (at <= end) throw new Error(`S3 ended a body ${end + 1 - at} bytes early`)
+      if (at <= end) throw new Error(`The store ended a body ${end + 1 - at} bytes early`)
       return
     } catch (error) {
       if (at > end) return
