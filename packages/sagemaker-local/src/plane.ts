@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { lockFile } from '@millrace/scoring/environment-lock'
 import { createPlaneApp } from './http/plane-app.ts'
 import { type PlaneSettings, programEnvironment } from './plane-settings.ts'
-import { type RunnerProcess, startRunner } from './runner/runner-process.ts'
 import { openImageStore } from './registry/image-store.ts'
+import { type RunnerProcess, startRunner } from './runner/runner-process.ts'
 import { openObjectStore } from './s3/object-store.ts'
 import { openState } from './state/open-state.ts'
 
@@ -52,6 +53,9 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
     imagesFile: options.imagesFile === undefined ? undefined : resolve(options.imagesFile),
     environment: programEnvironment(options.environment),
   }
+  const lock = await lockFile(join(directory, 'plane.lock'), () => {
+    throw new Error(`Another control plane has the data directory ${directory}.`)
+  })
   const state = openState(directory)
   const objects = openObjectStore(join(directory, 's3'))
   const images = openImageStore(join(directory, 'registry'))
@@ -69,6 +73,7 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
       images[Symbol.dispose]()
       objects[Symbol.dispose]()
       state.close()
+      lock[Symbol.dispose]()
     },
   }
 }

@@ -155,3 +155,11 @@ test('a queue waits as Pending and goes on without a gap', async () => {
     expect((begun?.getTime() ?? 0) - (ended?.getTime() ?? 0)).toBeLessThan(100)
   }
 })
+
+test('two control planes do not share a data directory', async () => {
+  await using running = await startTestPlane({ hasRunner: false })
+
+  await expect(startTestPlane({ directory: running.directory, hasRunner: false })).rejects.toThrow(
+    `Another control plane has the data directory ${running.directory}`,
+  )
+})

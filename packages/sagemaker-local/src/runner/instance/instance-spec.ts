@@ -25,6 +25,8 @@ export interface InstanceSpec {
   directory: string
   /** Run one after the other, the next one if the last one ended with 0; the last one is the job. */
   steps: string[][]
+  /** Of the job, so that jobs with few CPUs do not all get the same ones. */
+  number?: number
   workingDirectory: string
   environment: Record<string, string>
   /** Lines of /etc/hosts besides localhost. */

@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { cpuList } from './cpu-list.ts'
 import type { EndReason, InstanceEnd, InstanceSpec, InstanceStart } from './instance-spec.ts'
 import { createMetricReader } from './metric-patterns.ts'
 import { createOutputLog, type OutputLog } from './output-log.ts'
@@ -127,15 +128,14 @@ function runStep([file = '', ...args]: string[]) {
 function confined(command: string[]): string[] {
   const { isolation, limits, workingDirectory } = spec
   if (process.platform !== 'linux') return command
+  const cpus = cpuList(allowedCpus(), limits.cpus, spec.number ?? 0)
   const limited = [
     tool('prlimit'),
     '--core=0',
     `--fsize=${limits.diskBytes}`,
     ...(isolation.kind === 'none' ? [] : [`--nproc=${limits.processes * THREADS_PER_PROCESS}`]),
     '--',
-    tool('taskset'),
-    '--cpu-list',
-    `0-${Math.max(0, limits.cpus - 1)}`,
+    ...(cpus === undefined ? [] : [tool('taskset'), '--cpu-list', cpus]),
   ]
   if (root !== '') {
     const user =
@@ -150,6 +150,12 @@ function confined(command: string[]): string[] {
   const user = [`--reuid=${userId}`, `--regid=${userId}`, '--clear-groups']
   const powerless = ['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all']
   return [...limited, tool('setpriv'), ...user, ...powerless, '--', ...command]
+}
+
+function allowedCpus(): string {
+  return (
+    /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'
+  )
 }
 
 /** A program of the machine's by its path: the job's own PATH may know others, or none. */

@@ -53,7 +53,8 @@ export async function downloadChannel(
   if (channel.CompressionType === 'Gzip') await unzipFiles(directory)
 }
 
-interface NamedObject {
+/** An object, and the name of its file below the place that a client has named. */
+export interface NamedObject {
   bucket: string
   key: string
   path: string
@@ -61,7 +62,12 @@ interface NamedObject {
 
 type Source = NonNullable<Channel['DataSource']['S3DataSource']>
 
-async function listNames(store: ObjectStore, source: Source): Promise<NamedObject[]> {
+/**
+ * The objects that an S3 data source stands for: those with a prefix, or those of a manifest.
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE for a manifest that is none, or a key that is no file name
+ */
+export async function listNames(store: ObjectStore, source: Source): Promise<NamedObject[]> {
   const { bucket, key: prefix } = parseS3Uri(source.S3Uri)
   if (source.S3DataType === 'S3Prefix') {
     const folder = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { invalid } from '@millrace/api/errors'
 import { insertLogStream } from '../../state/log-stream-store.ts'
 import { resolveImage } from '../images/resolve-image.ts'
 import type { InstanceSpec } from '../instance/instance-spec.ts'
@@ -81,6 +82,12 @@ export async function prepareJob(
     images: job.images,
     program: 'train',
   })
+  if (isolation.kind === 'none' && program.kind !== 'script' && program.kind !== 'directory') {
+    throw invalid(
+      'This machine has no mount namespaces, in which a job could have an /opt/ml of its own: only scripts ' +
+        'in framework images and folders (local:) are run on it.',
+    )
+  }
   move(job, 'DownloadingTrainingImage', 'Making the environment of the training image')
   const log = new JobLog(join(hosts[0]?.directory ?? '', 'output.log'))
   const { environment } = job.settings
@@ -100,6 +107,7 @@ export async function prepareJob(
     await giveTree(join(directory, 'tmp'), userId, () => false)
     const spec: InstanceSpec = {
       directory,
+      number: job.number,
       ...launch,
       hosts: hosts.map(({ name }, at) => ({ name, address: `127.0.1.${at + 1}` })),
       isolation,
