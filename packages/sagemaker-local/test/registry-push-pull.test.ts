@@ -318,6 +318,18 @@ describe('repositories', () => {
 })
 
 describe('logins', () => {
+  test('where none is asked for, pages of other sites are refused all the same', async () => {
+    const open = fastify()
+    await open.register(async (scope) => mountRegistry(scope, { store }))
+    const probe = async (headers: Record<string, string>) =>
+      (await open.inject({ url: '/v2/', headers })).statusCode
+
+    expect(await probe({ host: 'localhost:5055' })).toBe(200)
+    expect(await probe({ host: 'registry.example' })).toBe(403)
+    expect(await probe({ host: 'localhost:5055', origin: 'https://evil.example' })).toBe(403)
+    await open.close()
+  })
+
   test('a token is good for twelve hours and cannot be made up', async () => {
     const probe = async (token: string) =>
       (await fetch(`${url}/v2/`, { headers: { authorization: token } })).status

@@ -156,7 +156,7 @@ describe('bodies', () => {
     const { hostname, port } = new URL(server.url)
     const before = await readdir(join(server.store.blobs), { recursive: true })
     const socket = connect(Number(port), hostname)
-    socket.write('PUT /data/half HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nhalf')
+    socket.write('PUT /data/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nhalf')
     await expect
       .poll(async () => (await readdir(server.store.blobs, { recursive: true })).length)
       .toBe(before.length + 1)
@@ -178,6 +178,53 @@ describe('bodies', () => {
     )
     const much = { 'x-amz-meta-a': 'x'.repeat(2100) }
     expect(codeOf(await send('PUT', '/data/k', 'x', much))).toBe('400 MetadataTooLarge')
+  })
+})
+
+describe('browsers', () => {
+  const host = '127.0.0.1:5055'
+
+  test.each([
+    ['another site', { host, origin: 'https://evil.example' }],
+    ['a sandboxed page', { host, origin: 'null' }],
+    ['a page on another port', { host, origin: 'http://127.0.0.1:5000' }],
+    ['an image of another site', { host, 'sec-fetch-site': 'cross-site' }],
+    ['a name that points here', { host: 'evil.example', origin: 'http://evil.example' }],
+    ['a name that looks like an address', { host: '127.0.0.1.evil.example' }],
+    ['a name that looks like ours', { host: 'localhost.evil.example:80' }],
+    ['a name that looks like Amazon', { host: 's3.amazonaws.com.evil.example' }],
+    ['what is no name', { host: '127.0.0.1:5000@evil.example' }],
+  ])('nothing is done for %s', async (_name, headers) => {
+    await put('precious', 'x')
+    const body = '<Delete><Object><Key>precious</Key></Object></Delete>'
+
+    expect(codeOf(await send('POST', '/data?delete', body, headers))).toBe('403 AccessDenied')
+    expect(await read('precious')).toBe('x')
+  })
+
+  test.each([
+    [{ host: 'localhost:80' }],
+    [{ host: '[::1]:5055' }],
+    [{ host: '10.0.0.7' }],
+    [{ host: 'host.docker.internal:5055' }],
+    [{ host, origin: `http://${host}` }],
+    [{ host, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }],
+  ])('clients of this machine are answered: %j', async (headers) => {
+    expect((await send('HEAD', '/data', undefined, headers)).status).toBe(200)
+  })
+
+  test('an object that is a page cannot act, and no header can be slipped in', async () => {
+    await send('PUT', '/data/page', '<script>', { 'content-type': 'text/html' })
+
+    const injected = '/data/page?response-content-type=text/html%0d%0aset-cookie:%20a=b'
+    const { status, headers } = await send('GET', injected)
+    expect(status).toBe(200)
+    expect(headers).toMatchObject({
+      'content-type': 'text/html',
+      'content-security-policy': 'sandbox',
+      'x-content-type-options': 'nosniff',
+    })
+    expect(headers['set-cookie']).toBeUndefined()
   })
 })
 

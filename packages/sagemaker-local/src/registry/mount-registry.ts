@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyInstance } from 'fastify'
+import { foreignPage } from '../auth/browser-guard.ts'
 import type { ImageStore } from './image-store.ts'
 import { RegistryError } from './registry-error.ts'
 import { findRegistryOperation } from './registry-operations.ts'
@@ -12,6 +13,8 @@ export interface RegistryOptions {
   store: ImageStore
   /** With it, requests need a token of `createRegistryToken`; without, anybody may push and pull. */
   tokenSecret?: string
+  /** Names of this machine besides the usual ones, under which it answers without a login. */
+  hosts?: string[]
   /** Whether a push makes its repository. ECR does not, and so it is off unless given. */
   createsRepositories?: boolean
 }
@@ -42,7 +45,7 @@ export async function answerRegistry(
 ): Promise<void> {
   try {
     const { tokenSecret, createsRepositories = false, store } = options
-    if (tokenSecret !== undefined) authorize(raw, tokenSecret)
+    authorize(raw, tokenSecret, options.hosts)
     const [path = '', query] = options.url.split('?', 2)
     const request: RegistryRequest = {
       method: raw.method ?? 'GET',
@@ -63,7 +66,12 @@ export async function answerRegistry(
   }
 }
 
-function authorize(raw: IncomingMessage, secret: string): void {
+function authorize(raw: IncomingMessage, secret: string | undefined, hosts?: string[]): void {
+  if (secret === undefined) {
+    const foreign = foreignPage(raw.headers, hosts)
+    if (foreign === undefined) return
+    throw new RegistryError('DENIED', foreign)
+  }
   if (isRegistryAuthorization(raw.headers.authorization, secret)) return
   throw new RegistryError(
     'UNAUTHORIZED',

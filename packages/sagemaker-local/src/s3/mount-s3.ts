@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyInstance } from 'fastify'
+import { foreignPage } from '../auth/browser-guard.ts'
 import { isSigV2Presigned, verifySigV2Presigned } from '../auth/sigv2-presigned.ts'
 import {
   checkPresignedTime,
@@ -73,9 +74,11 @@ export async function answerS3(
 
 function authenticate(
   raw: IncomingMessage,
-  { findKey, url }: S3Options & { url: string },
+  { findKey, url, hosts }: S3Options & { url: string },
   hostBucket: string | undefined,
 ): VerifiedSignature | undefined {
+  const foreign = findKey ? undefined : foreignPage(raw.headers, hosts)
+  if (foreign !== undefined) throw new S3Error('AccessDenied', { message: foreign })
   const request = { method: raw.method ?? 'GET', url, headers: raw.headers }
   if (isSigV2Presigned(request)) {
     verifySigV2Presigned(request, {

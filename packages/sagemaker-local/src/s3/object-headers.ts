@@ -87,6 +87,9 @@ export function objectHeaders(
     ...validators(object),
     'accept-ranges': 'bytes',
     'content-type': object.contentType,
+    // An object may be a page; in a browser it must not act for whoever looks at it.
+    'content-security-policy': 'sandbox',
+    'x-content-type-options': 'nosniff',
   }
   for (const name of [...KEPT, 'content-encoding']) {
     const value = object.headers[name]
