@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { createReadStream, existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { rootCertificates } from 'node:tls'
+import { createGunzip } from 'node:zlib'
 import type { ImagePart, PackageLock } from '@millrace/sagemaker/images/bill-of-materials'
 import type { LayerEntry } from '@millrace/sagemaker/images/image-layer'
-import { extract } from 'tar'
+import { readTar } from '@millrace/sagemaker/images/read-tar'
 import { type Architecture, checkout } from './images-definition.ts'
 import { runTool } from './images-program.ts'
 
@@ -58,7 +59,12 @@ async function fetchNode(name: string, version: string, integrity: string, cache
   if (integrity !== `sha512-${hash}`) {
     throw new Error(`${name}@${version} is not what package-lock.json says: sha512-${hash}.`)
   }
-  await extract({ file: archive, cwd: folder, filter: (path) => path === 'package/bin/node' })
+  await mkdir(dirname(binary), { recursive: true })
+  await readTar(createReadStream(archive).pipe(createGunzip()), async (entry) => {
+    if (entry.path === 'package/bin/node') await writeFile(`${binary}.unfinished`, entry)
+    else entry.resume()
+  })
+  await rename(`${binary}.unfinished`, binary)
   return binary
 }
 

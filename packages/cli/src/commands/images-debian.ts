@@ -5,8 +5,7 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { ImagePart } from '@millrace/sagemaker/images/bill-of-materials'
 import type { LayerEntry } from '@millrace/sagemaker/images/image-layer'
-import { readTar } from '@millrace/sagemaker/images/read-tar'
-import type { ReadEntry } from 'tar'
+import { readTar, type TarEntry } from '@millrace/sagemaker/images/read-tar'
 import type { Architecture, ImageDefinition } from './images-definition.ts'
 import { runTool } from './images-program.ts'
 
@@ -129,7 +128,7 @@ async function entriesOf(file: string): Promise<LayerEntry[]> {
   return [...entries.values()]
 }
 
-async function keep(entry: ReadEntry, entries: Map<string, LayerEntry>): Promise<void> {
+async function keep(entry: TarEntry, entries: Map<string, LayerEntry>): Promise<void> {
   const path = inUsr(posix.normalize(entry.path).replace(/\/$/, ''))
   if (path === '.' || LEFT_OUT.test(path) || /^usr\/?(s?bin|lib(32|64|x32)?)?$/.test(path)) {
     entry.resume()

@@ -2,6 +2,7 @@ import { IAMClient, SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam'
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { ApiError } from '@millrace/api/errors'
 import type { AccessPolicy } from './access-policies.ts'
+import { toAwsAdvice } from './aws-advice.ts'
 
 /** Who calls, and where. */
 export interface AwsCaller {
@@ -33,7 +34,7 @@ export async function whoCalls(endpoint?: string): Promise<AwsCaller> {
     if (!Account || !Arn) throw new ApiError('INVALID_STATE', 'STS did not say who calls')
     return { account: Account, arn: Arn, partition: Arn.split(':')[1] ?? 'aws', region }
   } catch (error) {
-    throw toAdvice(error)
+    throw toAwsAdvice(error, 'sts:GetCallerIdentity')
   } finally {
     sts.destroy()
   }
@@ -95,36 +96,8 @@ export async function simulateAccess(
     }
     return found
   } catch (error) {
-    throw toAdvice(error)
+    throw toAwsAdvice(error, 'iam:SimulatePrincipalPolicy')
   } finally {
     iam.destroy()
   }
-}
-
-function toAdvice(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof ApiError) return error
-  const because = (code: 'UNAUTHENTICATED' | 'PERMISSION_DENIED' | 'INVALID_STATE', text: string) =>
-    new ApiError(code, text, { cause: error })
-  if (error.name === 'CredentialsProviderError') {
-    return because(
-      'UNAUTHENTICATED',
-      'There are no AWS credentials: sign in (aws sso login), name a profile in AWS_PROFILE, or run where a role is',
-    )
-  }
-  if (/ExpiredToken|InvalidClientTokenId|UnrecognizedClient/.test(error.name)) {
-    return because(
-      'UNAUTHENTICATED',
-      `AWS does not take these credentials (${error.name}): sign in again`,
-    )
-  }
-  if (/Region is missing/.test(error.message)) {
-    return because('INVALID_STATE', 'No AWS region is set: set AWS_REGION, such as eu-central-1')
-  }
-  if (error.name === 'AccessDenied' || error.name === 'AccessDeniedException') {
-    return because(
-      'PERMISSION_DENIED',
-      `IAM may not be asked: the caller lacks iam:SimulatePrincipalPolicy (${error.message})`,
-    )
-  }
-  return error
 }

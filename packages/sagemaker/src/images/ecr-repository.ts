@@ -8,6 +8,7 @@ import {
   RepositoryNotFoundException,
 } from '@aws-sdk/client-ecr'
 import { ApiError } from '@millrace/api/errors'
+import { toAwsAdvice } from '../access/aws-advice.ts'
 import type { RegistryLogin } from './registry-client.ts'
 
 /** An account's registry at AWS. */
@@ -43,7 +44,7 @@ export async function openEcrRepository(
   const { authorizationData = [] } = await ecr
     .send(new GetAuthorizationTokenCommand({}))
     .catch((error: unknown) => {
-      throw toAdvice(error, 'ecr:GetAuthorizationToken')
+      throw toAwsAdvice(error, 'ecr:GetAuthorizationToken')
     })
   const [{ authorizationToken = '', proxyEndpoint } = {}] = authorizationData
   if (!proxyEndpoint) {
@@ -71,7 +72,7 @@ export async function deleteEcrTag(
       }),
     )
     .catch((error: unknown) => {
-      throw toAdvice(error, 'ecr:BatchDeleteImage')
+      throw toAwsAdvice(error, 'ecr:BatchDeleteImage')
     })
 }
 
@@ -81,7 +82,7 @@ async function makeRepository(ecr: ECRClient, registryId: string, repositoryName
     await ecr.send(new DescribeRepositoriesCommand(wanted))
   } catch (error) {
     if (!(error instanceof RepositoryNotFoundException)) {
-      throw toAdvice(error, 'ecr:DescribeRepositories')
+      throw toAwsAdvice(error, 'ecr:DescribeRepositories')
     }
     await createRepository(ecr, registryId, repositoryName)
   }
@@ -99,27 +100,8 @@ async function createRepository(ecr: ECRClient, registryId: string, repositoryNa
     )
   } catch (error) {
     if (error instanceof RepositoryAlreadyExistsException) return
-    throw toAdvice(error, 'ecr:CreateRepository')
+    throw toAwsAdvice(error, 'ecr:CreateRepository')
   }
-}
-
-function toAdvice(error: unknown, action: string): unknown {
-  if (!(error instanceof Error)) return error
-  if (/AccessDenied|UnauthorizedException/.test(error.name)) {
-    return new ApiError(
-      'PERMISSION_DENIED',
-      `Amazon ECR refused ${action}: give the caller that right ('millrace aws print-policy deploy' prints them all)`,
-      { cause: error },
-    )
-  }
-  if (error.name === 'CredentialsProviderError') {
-    return new ApiError(
-      'UNAUTHENTICATED',
-      'There are no AWS credentials: sign in (aws sso login), name a profile in AWS_PROFILE, or run where a role is',
-      { cause: error },
-    )
-  }
-  return error
 }
 
 function splitOnce(text: string): string[] {

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { Parser, type ReadEntry } from 'tar'
 
+/** An entry of an archive, whose contents are read from it as a stream. */
+export type TarEntry = ReadEntry
+
 /**
  * Reads a tar archive, compressed by gzip or not, and calls `take` for one entry after the other;
  * it has to read the entry's contents or `resume()` it.
@@ -9,7 +12,7 @@ import { Parser, type ReadEntry } from 'tar'
  */
 export async function readTar(
   chunks: AsyncIterable<Uint8Array>,
-  take: (entry: ReadEntry) => Promise<void>,
+  take: (entry: TarEntry) => Promise<void>,
 ): Promise<void> {
   const failed = new AbortController()
   let work = Promise.resolve()

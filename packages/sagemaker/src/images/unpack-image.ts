@@ -5,9 +5,8 @@ import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { invalid } from '@millrace/api/errors'
-import type { ReadEntry } from 'tar'
 import { blobFile, type ImageConfig, type ImageManifest } from './oci-layout.ts'
-import { readTar } from './read-tar.ts'
+import { readTar, type TarEntry } from './read-tar.ts'
 
 const WHITEOUT = '.wh.'
 const OPAQUE = '.wh..wh..opq'
@@ -57,7 +56,7 @@ async function* hashed(file: string, archive: Hash): AsyncGenerator<Buffer> {
 }
 
 /** @param written what this layer has put there, which its whiteouts leave alone */
-async function unpackEntry(entry: ReadEntry, root: string, written: Set<string>): Promise<void> {
+async function unpackEntry(entry: TarEntry, root: string, written: Set<string>): Promise<void> {
   const path = posix.join('/', climbing(entry.path))
   if (path === '/') {
     entry.resume()
@@ -79,7 +78,7 @@ async function unpackEntry(entry: ReadEntry, root: string, written: Set<string>)
   if (await writeEntry(entry, root, target)) await own(entry, target)
 }
 
-async function writeEntry(entry: ReadEntry, root: string, target: string): Promise<boolean> {
+async function writeEntry(entry: TarEntry, root: string, target: string): Promise<boolean> {
   if (entry.type === 'File' || entry.type === 'OldFile') {
     const contents = entry[Symbol.asyncIterator]()
     await pipeline(contents, createWriteStream(target, { flags: 'wx', mode: 0o600 }))
@@ -96,7 +95,7 @@ async function writeEntry(entry: ReadEntry, root: string, target: string): Promi
   return true
 }
 
-async function own(entry: ReadEntry, target: string): Promise<void> {
+async function own(entry: TarEntry, target: string): Promise<void> {
   if (process.getuid?.() === 0) await lchown(target, entry.uid ?? 0, entry.gid ?? 0)
   if (entry.type !== 'SymbolicLink') await chmod(target, (entry.mode ?? 0o644) & 0o7777)
 }
