@@ -5,6 +5,7 @@ import { loggedModels } from './logged-models.ts'
 import { metrics } from './metrics.ts'
 import { modelVersions } from './model-versions.ts'
 import { registeredModels } from './registered-models.ts'
+import { runMoves } from './run-moves.ts'
 import { runs } from './runs.ts'
 import { service } from './service.ts'
 
@@ -13,6 +14,7 @@ export const api = {
   service,
   experiments,
   runs,
+  runMoves,
   metrics,
   artifacts,
   loggedModels,

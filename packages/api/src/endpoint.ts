@@ -34,7 +34,8 @@ export interface Endpoint<
   method: Method | readonly [Method, ...Method[]]
   /** Path below `/api/<version>`; `:name` matches one segment and joins the input. */
   path: `/${string}`
-  version?: '2.0' | '3.0'
+  /** `millrace-1.0` is for what MLflow does not have. */
+  version?: '2.0' | '3.0' | 'millrace-1.0'
   /** `ui`: mounted under `ajax-api` only, as upstream does for routes of its own pages. */
   audience?: 'everyone' | 'ui'
   summary: string
