@@ -17,6 +17,9 @@ import { addSignIn, allowSignIn } from './sign-in.ts'
 import { addArtifactBucket, addKey, addLogBucket } from './storage.ts'
 import { addBackups, addWatching, type Watched } from './watching.ts'
 
+/** Where the load balancer of *regulated* says without a certificate whether the server is well. */
+const HEALTH_PORT = 8081
+
 type ServiceDeployment = Deployment & { database: 'postgresql' | 'mysql' }
 
 /** The profiles *standard* (seed 004) and *regulated*: tasks behind a load balancer, RDS, S3. */
@@ -107,6 +110,18 @@ function admitByCertificate(
       trustStore: store,
     },
   })
+  // The load balancer in front has no certificate to show when it asks whether this one is well.
+  const health = balancer.addListener('Health', {
+    port: HEALTH_PORT,
+    protocol: elb.ApplicationProtocol.HTTP,
+    open: false,
+    defaultAction: elb.ListenerAction.fixedResponse(404),
+  })
+  health.addAction('HealthRule', {
+    priority: 1,
+    conditions: [elb.ListenerCondition.pathPatterns(['/health'])],
+    action: elb.ListenerAction.forward([tasks]),
+  })
   addPrivateLink(stack, vpc, listener, logBucket, balancer)
 }
 
@@ -128,6 +143,7 @@ function addPrivateLink(
     allowAllOutbound: false,
   })
   group.connections.allowTo(balancer, ec2.Port.tcp(443), 'the load balancer')
+  group.connections.allowTo(balancer, ec2.Port.tcp(HEALTH_PORT), 'whether it is well')
   group.addIngressRule(ec2.Peer.ipv4(NETWORK_RANGE), ec2.Port.tcp(443), 'this network')
   const link = new elb.NetworkLoadBalancer(stack, 'Link', {
     vpc,
@@ -144,7 +160,7 @@ function addPrivateLink(
   forward.addTargets('LoadBalancer', {
     port: 443,
     targets: [new targets.AlbListenerTarget(listener)],
-    healthCheck: { protocol: elb.Protocol.HTTPS, path: '/health', healthyHttpCodes: '200-499' },
+    healthCheck: { protocol: elb.Protocol.HTTP, port: String(HEALTH_PORT), path: '/health' },
   })
   const service = new ec2.VpcEndpointService(stack, 'EndpointService', {
     vpcEndpointServiceLoadBalancers: [link],
