@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StopTrainingJobCommand } from '@aws-sdk/client-sagemaker'
 import { expect, test } from 'vitest'
+import { birthOf } from '../src/runner/instance/process-birth.ts'
 import { startTestPlane } from './start-test-plane.ts'
 import { trainingClient, until } from './training-client.ts'
 
@@ -162,4 +163,28 @@ test('two control planes do not share a data directory', async () => {
   await expect(startTestPlane({ directory: running.directory, hasRunner: false })).rejects.toThrow(
     `Another control plane has the data directory ${running.directory}`,
   )
+})
+
+test('a job whose files are removed ends, though nobody is there to stop it', async () => {
+  let supervisor = 0
+  {
+    await using running = await startTestPlane()
+    const client = await trainingClient(running)
+    await client.create('forgotten', await client.image('#!/bin/sh\nsleep 60\n'))
+    const folder = join(
+      running.directory,
+      'jobs',
+      'training-job',
+      'forgotten',
+      'attempt-0',
+      'algo-1',
+    )
+    supervisor = await client.until(async () => {
+      const text = await readFile(join(folder, 'started.json'), 'utf8').catch(() => '')
+      return text.endsWith('\n') ? (JSON.parse(text) as { pid: number }).pid : undefined
+    })
+    expect(birthOf(supervisor)).toBeDefined()
+  }
+
+  await until(async () => birthOf(supervisor) === undefined || undefined)
 })

@@ -5,6 +5,7 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -19,6 +20,7 @@ import { watchResources } from './resource-watch.ts'
 
 /** How long what a job leaves behind may go on writing to its output. */
 const LEFT_OVER_MS = 1_000
+const FOLDER_LOOK_MS = 1_000
 /** The kernel counts threads, which are worth less than processes. */
 const THREADS_PER_PROCESS = 8
 /** How a shell tells that its program was ended by SIGXFSZ. */
@@ -58,6 +60,12 @@ try {
   reportEnd({ reason: 'not-started', step: 0 })
 }
 
+// Whoever removes the folder of an instance wants no more of it, and nobody could learn its end.
+setInterval(() => {
+  if (statSync('.').nlink > 0) return
+  signalJob('SIGKILL')
+  process.exit(1)
+}, FOLDER_LOOK_MS)
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end('stopped'))
 if (spec.deadlineMs !== undefined) {
   setTimeout(() => end('deadline'), Math.max(0, spec.deadlineMs - Date.now()))
