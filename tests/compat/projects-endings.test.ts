@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -18,6 +18,8 @@ entry_points:
     command: "bash wait.bash"
   shell-wait:
     command: "true && bash wait.bash"
+  mistaken:
+    command: "python mistaken.py"
   needs:
     parameters: {alpha: float, beta: float}
     command: "python x.py {alpha} {beta}"
@@ -40,6 +42,19 @@ wait
 `
 const DAEMON = 'sleep 1000 &\necho "$$ $!" > pids\n'
 
+/** Takes being stopped for a failure, as a block of `with mlflow.start_run()` does. */
+const MISTAKEN = `
+import json, os, time, urllib.request
+print("waiting", flush=True)
+try:
+    time.sleep(1000)
+except KeyboardInterrupt:
+    body = json.dumps({"run_id": os.environ["MLFLOW_RUN_ID"], "status": "FAILED"}).encode()
+    url = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/update"
+    urllib.request.urlopen(urllib.request.Request(url, body, {"content-type": "application/json"}))
+    raise
+`
+
 let server: RunningServer
 let folder: string
 let project: string
@@ -52,6 +67,7 @@ beforeAll(async () => {
   await writeFile(join(project, 'MLproject'), PROJECT)
   await writeFile(join(project, 'wait.bash'), WAIT)
   await writeFile(join(project, 'daemon.bash'), DAEMON)
+  await writeFile(join(project, 'mistaken.py'), MISTAKEN)
   server = await startServer()
   environment = { MLFLOW_TRACKING_URI: server.url }
 })
@@ -68,16 +84,10 @@ const reasonOf = (run: Awaited<ReturnType<typeof readRun>>) =>
 /** The processes of the project that still run. */
 async function left(): Promise<number[]> {
   const pids = (await readFile(join(project, 'pids'), 'utf8')).trim().split(' ').map(Number)
-  return pids.filter((pid) => existsSync(`/proc/${pid}/cmdline`) && !isZombie(pid))
-}
-
-function isZombie(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch {
-    return true
-  }
+  return pids.filter((pid) => {
+    const file = `/proc/${pid}/stat`
+    return existsSync(file) && !/\) [ZX] /.test(readFileSync(file, 'utf8'))
+  })
 }
 
 /** What runs have put into the temporary directory. */
@@ -118,6 +128,16 @@ describe('a run that is stopped', () => {
       expect(await left()).toEqual([])
     },
   )
+
+  test('is KILLED also when its code took that for a failure', async () => {
+    const run_id = await newRun()
+    const started = startRun(folder, local('-e', 'mistaken', '--run-id', run_id), environment)
+    await started.printed(/waiting/)
+    started.child.kill('SIGINT')
+
+    expect((await started.ended).code).toBe(130)
+    expect((await readRun(server.url, run_id)).info.status).toBe('KILLED')
+  })
 
   test('by killing the runner itself is KILLED all the same, and leaves no process', async () => {
     const run_id = await newRun()

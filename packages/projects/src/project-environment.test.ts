@@ -72,6 +72,20 @@ describe('a project with packages', () => {
     expect((await prepared('uv'))['VIRTUAL_ENV']).not.toBe(first['VIRTUAL_ENV'])
   })
 
+  test('with a uv.lock has what it says, and another environment when it changes', async () => {
+    const pyproject = '[project]\nname = "locked"\nversion = "1"\nrequires-python = ">=3.10"\n'
+    await writeFile(join(folder, 'pyproject.toml'), pyproject)
+    await run('uv', ['lock', '--quiet'], { cwd: folder, env: options().environment })
+    const first = await prepared('uv')
+    await writeFile(join(folder, 'pyproject.toml'), `${pyproject}# another`)
+    const second = await prepared('uv')
+
+    expect(logged.filter((line) => line === 'Installing what uv.lock says')).toHaveLength(2)
+    expect(second['VIRTUAL_ENV']).not.toBe(first['VIRTUAL_ENV'])
+    await rm(join(folder, 'pyproject.toml'))
+    await expect(prepared('uv')).rejects.toThrow(/has a uv\.lock and no pyproject\.toml/)
+  })
+
   test('may use whatever pip takes, with the files it names put in', async () => {
     await mkdir(join(folder, 'more'))
     await writeFile(join(folder, 'a.txt'), '--pre\nx @ git+https://git.example/x\n-r more/b.txt\n')
