@@ -59,6 +59,7 @@ async function runChecks(
       images,
       `images:\n` +
         `  - { image: '*/sagemaker-scikit-learn:*', interpreter: ${interpreter} }\n` +
+        `  - { image: '*/mlflow-pyfunc:*', interpreter: ${interpreter} }\n` +
         `  - { image: '*/python-training:*', interpreter: ${interpreter} }\n`,
     )
     await using server = isTracked ? await startServer() : undefined

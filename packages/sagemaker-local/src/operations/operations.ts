@@ -1,16 +1,27 @@
+import { containerRegistryOperations } from './container-registry.ts'
+import { endpointConfigOperations } from './endpoint-configs.ts'
+import { endpointOperations } from './endpoints.ts'
 import { identityOperations } from './identity.ts'
+import { invokeEndpoint } from './invoke-endpoint.ts'
 import { logOperations } from './logs.ts'
+import { modelOperations } from './models.ts'
 import type { AnyOperation, RestOperation } from './operation.ts'
 import { tagOperations } from './tags.ts'
 import { trainingJobOperations } from './training-jobs.ts'
+import { transformJobOperations } from './transform-jobs.ts'
 
 /** Every operation with one document in and one out; a new group is one more line. */
 export const operations: AnyOperation[] = [
+  ...endpointConfigOperations,
+  ...endpointOperations,
+  ...containerRegistryOperations,
   ...identityOperations,
   ...logOperations,
+  ...modelOperations,
   ...tagOperations,
   ...trainingJobOperations,
+  ...transformJobOperations,
 ]
 
 /** Every operation that is a path and a body. */
-export const restOperations: RestOperation[] = []
+export const restOperations: RestOperation[] = [invokeEndpoint]

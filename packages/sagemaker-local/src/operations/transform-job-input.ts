@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import type { Known } from './known-members.ts'
+import { ContainerEnvironment } from './model-input.ts'
+import { ResourceName, S3Uri, Tags } from './resource-names.ts'
+
+/** What CreateTransformJob takes. */
+export const CreateTransformJobInput = z.looseObject({
+  TransformJobName: ResourceName(),
+  ModelName: ResourceName(),
+  MaxConcurrentTransforms: z.int().min(0).optional(),
+  ModelClientConfig: z
+    .looseObject({
+      InvocationsTimeoutInSeconds: z.int().min(1).max(3600).optional(),
+      InvocationsMaxRetries: z.int().min(0).max(3).optional(),
+    })
+    .optional(),
+  MaxPayloadInMB: z.int().min(0).optional(),
+  BatchStrategy: z.enum(['MultiRecord', 'SingleRecord']).optional(),
+  Environment: ContainerEnvironment.optional(),
+  TransformInput: z.looseObject({
+    DataSource: z.looseObject({
+      S3DataSource: z.looseObject({
+        S3DataType: z.enum(['ManifestFile', 'S3Prefix', 'AugmentedManifestFile']),
+        S3Uri,
+      }),
+    }),
+    ContentType: z.string().max(256).optional(),
+    CompressionType: z.enum(['None', 'Gzip']).optional(),
+    SplitType: z.enum(['None', 'Line', 'RecordIO', 'TFRecord']).optional(),
+  }),
+  TransformOutput: z.looseObject({
+    S3OutputPath: S3Uri,
+    Accept: z.string().max(256).optional(),
+    AssembleWith: z.enum(['None', 'Line']).optional(),
+    KmsKeyId: z.string().max(2048).optional(),
+  }),
+  TransformResources: z.looseObject({
+    InstanceType: z.string(),
+    InstanceCount: z.int().min(1).max(100),
+  }),
+  DataProcessing: z
+    .looseObject({
+      InputFilter: z.string().max(63).optional(),
+      OutputFilter: z.string().max(63).optional(),
+      JoinSource: z.enum(['Input', 'None']).optional(),
+    })
+    .optional(),
+  Tags: Tags.optional(),
+})
+export type CreateTransformJobInput = Known<z.infer<typeof CreateTransformJobInput>>
