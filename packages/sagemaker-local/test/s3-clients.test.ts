@@ -87,6 +87,21 @@ describe('boto3', () => {
     },
   )
 
+  test.each(['v2', 'v4'])('a form signed with %s uploads what its policy allows', (signature) => {
+    expect(observed[`posted ${signature}`]).toEqual([
+      204,
+      true,
+      { a: '1' },
+      [400, 'EntityTooSmall'],
+      [400, 'EntityTooLarge'],
+      [403, 'AccessDenied'],
+      [403, 'AccessDenied'],
+      [403, 'SignatureDoesNotMatch'],
+      [403, 'AccessDenied'],
+      [403, 'AccessDenied'],
+    ])
+  })
+
   test('what a bucket is told is kept, and it can be emptied and deleted', () => {
     expect(observed['location']).toBe('eu-west-1')
     expect(observed['encryption']).toBe('aws:kms')

@@ -136,6 +136,44 @@ for name, signer in [("v2", s3), ("v4", client(signature_version="s3v4")), ("tem
         fetch(past),
     ]
 
+def post(form, body, **changed):
+    boundary = "b0undary"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in {**form["fields"], **changed}.items()
+    ]
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="../n.bin"\r\n'
+    whole = "".join(parts).encode() + head.encode() + b"\r\n" + body
+    return fetch(
+        form["url"],
+        "POST",
+        whole + f"\r\n--{boundary}--\r\n".encode(),
+        {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    )
+
+
+body = os.urandom(300_000) + b"\r\n--b0undar" + os.urandom(300_000)
+for name, signer in [("v2", s3), ("v4", client(signature_version="s3v4"))]:
+    form = signer.generate_presigned_post(
+        "data",
+        "posted/${filename}",
+        Fields={"x-amz-meta-a": "1"},
+        Conditions=[{"x-amz-meta-a": "1"}, ["content-length-range", 10, 700_000]],
+    )
+    old = signer.generate_presigned_post("data", "posted/old", ExpiresIn=-10)
+    observed[f"posted {name}"] = [
+        post(form, body)[0],
+        s3.get_object(Bucket="data", Key="posted/n.bin")["Body"].read() == body,
+        s3.head_object(Bucket="data", Key="posted/n.bin")["Metadata"],
+        post(form, b"small"),
+        post(form, body + body),
+        post(form, body, **{"x-amz-meta-a": "2"}),
+        post(form, body, **{"x-amz-meta-b": "1"}),
+        post(form, body, policy=form["fields"]["policy"][:-4] + "AAAA"),
+        post(old, body),
+        post({"url": form["url"], "fields": {"key": "free"}}, body),
+    ]
+
 s3.put_bucket_encryption(
     Bucket="data",
     ServerSideEncryptionConfiguration={

@@ -177,7 +177,7 @@ function headerClaim(request: SignedRequest, authorization: string): Claim {
     )
   }
   return {
-    scope: scopeOf(credential, malformed),
+    scope: parseCredential(credential, malformed),
     signature,
     signedHeaders: signed.split(';'),
     signedAt,
@@ -205,7 +205,7 @@ function queryClaim(query: Map<string, string>): Claim {
     throw badQuery('X-Amz-Expires must be less than a week (in seconds) that is 604800')
   }
   return {
-    scope: scopeOf(required('X-Amz-Credential'), badQuery),
+    scope: parseCredential(required('X-Amz-Credential'), badQuery),
     signature: required('X-Amz-Signature'),
     signedHeaders: required('X-Amz-SignedHeaders').split(';'),
     signedAt: required('X-Amz-Date'),
@@ -214,7 +214,11 @@ function queryClaim(query: Map<string, string>): Claim {
   }
 }
 
-function scopeOf(credential: string, refuse: (message: string) => SigV4Error): SignatureScope {
+/** The scope of a `Credential`; what is none is refused with the error that is made of a message. */
+export function parseCredential(
+  credential: string,
+  refuse: (message: string) => SigV4Error,
+): SignatureScope {
   // A key id of ours may hold a slash, so the fields are counted from the end.
   const fields = credential.split('/')
   const [date = '', region = '', service = '', end] = fields.slice(-4)
@@ -318,7 +322,8 @@ function checkToken(key: SigningKey, token: string | undefined): void {
   throw new SigV4Error('InvalidToken', 'The provided token is malformed or otherwise invalid.')
 }
 
-function signingKeyOf(secret: string, { date, region, service }: SignatureScope): Buffer {
+/** The key that signs within a scope. */
+export function signingKeyOf(secret: string, { date, region, service }: SignatureScope): Buffer {
   return hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), 'aws4_request')
 }
 

@@ -37,7 +37,7 @@ export function mountRegistry(scope: FastifyInstance, options: RegistryOptions):
 }
 
 /** Answers one request to the registry, whose address as the client sent it is `url`. */
-export async function answerRegistry(
+async function answerRegistry(
   raw: IncomingMessage,
   response: ServerResponse,
   options: RegistryOptions & { url: string },

@@ -95,7 +95,7 @@ export function setBucketSetting(
 }
 
 /** Refuses what is no bucket name by S3's rules: 3 to 63 of a-z, 0-9, dot and hyphen. */
-export function checkBucketName(name: string): void {
+function checkBucketName(name: string): void {
   const isName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)
   const isAddress = /^\d+\.\d+\.\d+\.\d+$/.test(name)
   if (!isName || isAddress || name.includes('..')) {

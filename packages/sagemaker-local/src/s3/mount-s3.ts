@@ -14,7 +14,14 @@ import { SigV4Error } from '../auth/sigv4-error.ts'
 import { s3Body } from './s3-body.ts'
 import { S3Error } from './s3-error.ts'
 import { findOperation } from './s3-operations.ts'
-import { headerOf, parseS3Request, type S3Answer, type S3Options } from './s3-request.ts'
+import {
+  headerOf,
+  isFormUpload,
+  parseS3Request,
+  type S3Answer,
+  type S3Options,
+  type S3Request,
+} from './s3-request.ts'
 import { errorXml } from './s3-xml.ts'
 
 const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'] as const
@@ -43,7 +50,7 @@ export function mountS3(scope: FastifyInstance, options: S3Options): void {
 }
 
 /** Answers one request to S3, whose address as the client sent it is `url`. */
-export async function answerS3(
+async function answerS3(
   raw: IncomingMessage,
   response: ServerResponse,
   options: S3Options & { url: string },
@@ -54,10 +61,11 @@ export async function answerS3(
   try {
     const head = parseS3Request(raw, options.url, options)
     requestId = head.requestId
-    const signature = authenticate(raw, options, head.isVirtualHost ? head.bucket : undefined)
+    const signature = authenticate(raw, options, head)
     checkOwner(raw, options)
     const region = regionOf(raw, options) ?? head.region
-    const request = { ...head, region, body: s3Body(raw, signature) }
+    const { findKey } = options
+    const request = { ...head, region, body: s3Body(raw, signature), ...(findKey && { findKey }) }
     const answer = await findOperation(request)(options.store, request)
     await send(raw, response, { requestId, answer })
   } catch (error) {
@@ -75,15 +83,16 @@ export async function answerS3(
 function authenticate(
   raw: IncomingMessage,
   { findKey, url, hosts }: S3Options & { url: string },
-  hostBucket: string | undefined,
+  head: Omit<S3Request, 'body'>,
 ): VerifiedSignature | undefined {
   const foreign = findKey ? undefined : foreignPage(raw.headers, hosts)
   if (foreign !== undefined) throw new S3Error('AccessDenied', { message: foreign })
   const request = { method: raw.method ?? 'GET', url, headers: raw.headers }
+  if (isFormUpload(head)) return undefined
   if (isSigV2Presigned(request)) {
     verifySigV2Presigned(request, {
       ...(findKey && { findKey }),
-      ...(hostBucket !== undefined && { bucket: hostBucket }),
+      ...(head.isVirtualHost && head.bucket !== undefined && { bucket: head.bucket }),
     })
     return undefined
   }

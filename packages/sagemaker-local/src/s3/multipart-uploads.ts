@@ -23,7 +23,7 @@ import {
 } from './objects.ts'
 import { invalidArgument, S3Error } from './s3-error.ts'
 
-export const PART_NUMBER_MAX = 10_000
+const PART_NUMBER_MAX = 10_000
 const PART_MIN_BYTES = 5 * 1024 ** 2
 
 /** Names an upload that is under way. */
@@ -286,7 +286,7 @@ export function listUploads(store: ObjectStore, bucket: string, prefix = ''): Up
     .filter(({ key }) => key.startsWith(prefix))
 }
 
-export function checkPartNumber(number: number): void {
+function checkPartNumber(number: number): void {
   if (!Number.isInteger(number) || number < 1 || number > PART_NUMBER_MAX) {
     throw invalidArgument(
       `Part number must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive`,

@@ -43,8 +43,9 @@ import {
   putObjectAnswer,
   putObjectTagging,
 } from './object-operations.ts'
+import { postObject } from './post-object.ts'
 import { notImplemented, S3Error } from './s3-error.ts'
-import type { RunOperation, S3Request } from './s3-request.ts'
+import { isFormUpload, type RunOperation, type S3Request } from './s3-request.ts'
 
 /** How an operation is told from the others: by the word in its query, or by a header. */
 interface Operation {
@@ -121,7 +122,9 @@ const UNSERVED = [
 ]
 
 /** The operation that a request asks for; `NotImplemented` by name, or `MethodNotAllowed`. */
-export function findOperation({ method, bucket, key, query, headers }: S3Request): RunOperation {
+export function findOperation(request: S3Request): RunOperation {
+  if (isFormUpload(request)) return postObject
+  const { method, bucket, key, query, headers } = request
   if (bucket === undefined) {
     if (method === 'GET') return listBucketsAnswer
     throw new S3Error('MethodNotAllowed', { details: { Method: method, ResourceType: 'SERVICE' } })

@@ -33,6 +33,8 @@ export interface S3Request {
   accountId: string
   requestId: string
   body: S3Body
+  /** For forms, which bring their signature in the body. */
+  findKey?: FindSigningKey
 }
 
 /** What a client sends behind the head. */
@@ -80,6 +82,20 @@ export function parseS3Request(
     accountId,
     requestId: randomBytes(8).toString('hex').toUpperCase(),
   }
+}
+
+/** Whether a request is an upload by a form, whose signature is in its body and checked there. */
+export function isFormUpload({
+  method,
+  bucket,
+  key,
+  query,
+  headers,
+}: Omit<S3Request, 'body'>): boolean {
+  const isForm = headers['content-type']?.toLowerCase().startsWith('multipart/form-data') ?? false
+  return (
+    method === 'POST' && bucket !== undefined && key === undefined && query.size === 0 && isForm
+  )
 }
 
 /** The bucket of a request to a bucket or an object. */
