@@ -54,8 +54,12 @@ describe('a download', () => {
     })
   })
 
-  test('of a file that is replaced meanwhile fails rather than mixes both', async () => {
-    proxy.fault = firstOf('GET', { cutAfterBytes: MIB })
+  test.each<[string, Fault | undefined]>([
+    ['fails rather than mixes both', undefined],
+    ['fails also where the server knows no conditions', 'unconditional'],
+  ])('of a file that is replaced meanwhile %s', async (_what, later) => {
+    const first = firstOf('GET', { cutAfterBytes: MIB })
+    proxy.fault = (request) => first(request) ?? (isDownload(request) ? later : undefined)
     const { body } = await store.open(at('a'))
     await once(body, 'readable')
     await store.write(at('a'), chunks(Buffer.alloc(3 * MIB, 'z')))
@@ -188,11 +192,46 @@ describe('an upload', () => {
   })
 
   test('whose completion was done but not answered is a success', async () => {
-    proxy.fault = firstOf('POST', 'lost-answer', 'uploadId')
+    const first = firstOf('POST', 'lost-answer', 'uploadId')
+    proxy.fault = (request) => {
+      const isCompletion = request.method === 'POST' && request.url.includes('uploadId')
+      return first(request) ?? (isCompletion ? { status: 404, code: 'NoSuchUpload' } : undefined)
+    }
 
     await store.write(at('big'), big())
 
     expect((await buffer((await store.open(at('big'))).body)).length).toBe(20 * MIB)
+  })
+
+  test('whose completion is refused is a failure although an older file is there', async () => {
+    await store.write(at('big'), big())
+    proxy.fault = ({ method, url }) =>
+      method === 'POST' && url.includes('uploadId')
+        ? { status: 404, code: 'NoSuchUpload' }
+        : undefined
+
+    await expect(store.write(at('big'), chunks(Buffer.alloc(20 * MIB, 'y')))).rejects.toMatchObject(
+      { name: 'ApiError' },
+    )
+  })
+
+  test('whose bytes arrive as other ones, as its ETag tells, is a failure', async () => {
+    proxy.fault = ({ method }) => (method === 'PUT' ? 'wrong-etag' : undefined)
+
+    await expect(store.write(at('b'), chunks(Buffer.from('b')))).rejects.toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+      message: expect.stringContaining('damaged'),
+    })
+  })
+
+  test('whose body fails does not wait for the part on its way', async () => {
+    proxy.fault = ({ url }) => (url.includes('partNumber') ? 'silence' : undefined)
+    async function* failing() {
+      yield Buffer.alloc(9 * MIB)
+      throw new Error('connection reset')
+    }
+
+    await expect(store.write(at('big'), failing())).rejects.toThrow('connection reset')
   })
 
   test.each<[string, Fault, string]>([

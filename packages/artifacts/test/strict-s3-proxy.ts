@@ -23,6 +23,8 @@ export type Fault =
   | 'damage'
   /** The answer names another ETag. */
   | 'wrong-etag'
+  /** Passed on without its `If-Match`, as servers do that do not know it. */
+  | 'unconditional'
 
 /**
  * A proxy in front of an S3 server that is as strict as AWS about signatures and checksums, and
@@ -88,6 +90,7 @@ async function answer(
     refuse(request, outgoing, /Digest|Mismatch$/.test(code) ? 400 : 403, code)
     return
   }
+  if (fault === 'unconditional') delete request.headers['if-match']
   const response = await passOn(upstream, request)
   if (fault === 'lost-answer') {
     await buffer(response)
