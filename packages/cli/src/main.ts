@@ -1,11 +1,14 @@
 import { Command, CommanderError } from 'commander'
 import { addAwsCommands } from './commands/aws-print-policy.ts'
+import { addBackupCommand } from './commands/backup.ts'
+import { addDbCommands } from './commands/db-commands.ts'
 import { addDoctorAws } from './commands/doctor-aws.ts'
 import { addEnvCommand } from './commands/env.ts'
 import { addGcCommand } from './commands/gc.ts'
 import { addImagesCommands } from './commands/images-commands.ts'
 import { addBuildAndPushContainer } from './commands/images-container.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
+import { addRestoreCommand } from './commands/restore.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addTrainCommand } from './commands/run-training.ts'
 import { addSageMakerLocalCommand } from './commands/sagemaker-local.ts'
@@ -17,11 +20,15 @@ const program = new Command('millrace')
   .description('The ML lifecycle platform that speaks MLflow and SageMaker.')
   .version(VERSION, '--version')
   .helpOption('--help')
+  .option('--env-file <path>', 'read environment variables from a file first')
   .showSuggestionAfterError()
   .exitOverride()
 
+program.hook('preAction', () => readEnvironment(program.opts<{ envFile?: string }>().envFile))
+
 addServerCommand(program, 'server')
 addServerCommand(program, 'ui')
+addDbCommands(program)
 addModelsCommands(program)
 addRunCommand(program)
 addTrainCommand(program)
@@ -32,6 +39,19 @@ addSageMakerLocalCommand(program)
 addEnvCommand(program)
 addBuildAndPushContainer(program)
 addGcCommand(program)
+addBackupCommand(program)
+addRestoreCommand(program)
+
+/** What is set already wins over the file. */
+function readEnvironment(path: string | undefined): void {
+  if (path === undefined) return
+  try {
+    process.loadEnvFile(path)
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? error.code : error
+    throw new Error(`--env-file '${path}' cannot be read (${reason}).`)
+  }
+}
 
 try {
   await program.parseAsync()

@@ -70,7 +70,7 @@ describe('settings', () => {
   test.each([
     [{ port: '70000' }, "--port '70000': a port is a number from 0 to 65535"],
     [{ port: 'http' }, "--port 'http'"],
-    [{ 'backend-store-uri': 'postgresql://u:secret@h/d' }, "databases of the kind 'postgresql'"],
+    [{ 'backend-store-uri': 'oracle://u:secret@h/d' }, "databases of the kind 'oracle'"],
     [{ 'backend-store-uri': './mlruns' }, 'not a directory of files'],
     [{ 'backend-store-uri': 'sqlite:///:memory:' }, 'runs must survive a restart'],
     [{ 'artifacts-destination': 'gs://bucket' }, 'in a local directory or in S3'],

@@ -5,8 +5,7 @@ import { createClient } from '@millrace/client/client'
 import { expect, test } from 'vitest'
 import { createAgent, type FuzzAnswer, sendRaw } from './fuzz-client.ts'
 import { databasePath, type ServerProcess, startServerProcess } from './server-process.ts'
-import { sqliteFile } from './shared-database.ts'
-import { findBrokenInvariants } from './store-invariants.ts'
+import { findBrokenInvariants, sqliteFile } from './shared-database.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const DISK_BYTES = 6 * 1024 * 1024

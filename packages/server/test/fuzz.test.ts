@@ -18,8 +18,7 @@ import {
   type ServerProcess,
   startServerProcess,
 } from './server-process.ts'
-import { sqliteFile } from './shared-database.ts'
-import { findBrokenInvariants } from './store-invariants.ts'
+import { findBrokenInvariants, sqliteFile } from './shared-database.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 /**

@@ -7,8 +7,7 @@ import { findDifferences } from './ledger-check.ts'
 import { type Ledger, newLedger, startLogging } from './logging-clients.ts'
 import { seededRandom } from './seeded-random.ts'
 import { databasePath, type ServerProcess, startServerProcess } from './server-process.ts'
-import { sqliteFile } from './shared-database.ts'
-import { findBrokenInvariants } from './store-invariants.ts'
+import { findBrokenInvariants, sqliteFile } from './shared-database.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { ModelWriter } from './model-writer.ts'
 import { seededRandom } from './seeded-random.ts'
+import { findBrokenInvariants } from './shared-database.ts'
 import { startServer } from './start-server.ts'
-import { findBrokenInvariants } from './store-invariants.ts'
 
 /**
  * Random writes of several writers at once against a plain model in memory. The long form is

@@ -13,7 +13,7 @@ import { findDifferences } from './ledger-check.ts'
 import { type Ledger, newLedger, startLogging } from './logging-clients.ts'
 import { type Random, seededRandom } from './seeded-random.ts'
 import { artifactsPath, type ServerProcess, startServerProcess } from './server-process.ts'
-import { findBrokenInvariants } from './store-invariants.ts'
+import { findBrokenInvariants } from './shared-database.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 /**

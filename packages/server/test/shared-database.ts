@@ -1,10 +1,7 @@
-import { Kysely } from 'kysely'
+import { checkDatabase } from '../src/check-database.ts'
 import type { DatabaseConfig } from '../src/config.ts'
-import type { Db } from '../src/db/dialect.ts'
-import type { Schema } from '../src/db/schema.ts'
 import { parseServerUri } from '../src/db/server-address.ts'
-import { connect } from '../src/db/server-database.ts'
-import { openSqliteFile, sqliteDialect } from '../src/db/sqlite-dialect.ts'
+import { withDatabase } from '../src/open-for-commands.ts'
 import { createDatabase, type ServerKind, startDatabaseServer } from './database-servers.ts'
 
 /**
@@ -37,22 +34,7 @@ export function sqliteFile(path: string): DatabaseConfig {
   return { kind: 'sqlite', path, synchronous: 'full', pendingWritesMax: 20_000 }
 }
 
-/** Runs something on a connection of its own to a database. */
-export async function withDatabase<Result>(
-  database: DatabaseConfig,
-  run: (db: Db) => Promise<Result>,
-): Promise<Result> {
-  const db =
-    database.kind === 'server'
-      ? await connect(database.address, 2)
-      : new Kysely<Schema>({
-          dialect: sqliteDialect(
-            openSqliteFile(database.path, { synchronous: 'normal', queryOnly: false }),
-          ),
-        })
-  try {
-    return await run(db)
-  } finally {
-    await db.destroy()
-  }
+/** What is wrong in a database that no server runs on. */
+export function findBrokenInvariants(database: DatabaseConfig): Promise<string[]> {
+  return withDatabase(database, checkDatabase)
 }

@@ -6,7 +6,8 @@ import type { FastifyInstance } from 'fastify'
 import { createApp } from '../src/app.ts'
 import { localConfig, type ServerConfig } from '../src/config.ts'
 import type { Db } from '../src/db/dialect.ts'
-import { emptyServerDatabase, withDatabase } from './shared-database.ts'
+import { withDatabase } from '../src/open-for-commands.ts'
+import { emptyServerDatabase } from './shared-database.ts'
 
 export interface TestServer extends AsyncDisposable {
   client: Client

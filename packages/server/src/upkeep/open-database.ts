@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { Kysely } from 'kysely'
 import { type DatabaseConfig, describeDatabase } from '../config.ts'
 import type { Db } from '../db/dialect.ts'
@@ -47,6 +48,7 @@ export async function withDatabase<Result>(
 async function open(config: DatabaseConfig, access: 'read' | 'write' | 'create'): Promise<Db> {
   if (config.kind === 'server') return connect(config.address, CONNECTIONS)
   const { path, synchronous } = config
+  if (access === 'create') mkdirSync(dirname(path), { recursive: true })
   const sqlite = openSqliteFile(path, { synchronous, queryOnly: access === 'read' })
   return new Kysely<Schema>({ dialect: sqliteDialect(sqlite) })
 }

@@ -1,13 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'kysely'
-import type { DatabaseConfig } from '../src/config.ts'
-import { type Db, kindOf } from '../src/db/dialect.ts'
-import { decodeBlockInto } from '../src/metrics/block-codec.ts'
-import { decodeChunk } from '../src/metrics/chunk-codec.ts'
-import { PointsBuilder } from '../src/metrics/points.ts'
-import { summarise } from '../src/metrics/summary.ts'
-import { buildRunJson, findRunById } from '../src/tracking/run-reading.ts'
-import { withDatabase } from './shared-database.ts'
+import { type Db, kindOf } from './db/dialect.ts'
+import { decodeBlockInto } from './metrics/block-codec.ts'
+import { decodeChunk } from './metrics/chunk-codec.ts'
+import { PointsBuilder } from './metrics/points.ts'
+import { summarise } from './metrics/summary.ts'
+import { buildRunJson, findRunById } from './tracking/run-reading.ts'
 
 /** Statements that find no row in a database where every write is there as a whole. */
 const ORPHANS: Record<string, string> = {
@@ -52,18 +50,15 @@ const ORPHANS: Record<string, string> = {
     select uuid from run where (stage = 1) <> (deleted_time is not null)`,
 }
 
-/** Everything in a database of ours that cannot be there; the server must not be running on it. */
-export function findBrokenInvariants(database: DatabaseConfig): Promise<string[]> {
-  return withDatabase(database, async (db) => {
-    const broken = kindOf(db) === 'sqlite' ? await findBrokenFile(db) : []
-    for (const [what, statement] of Object.entries(ORPHANS)) {
-      const { rows } = await sql.raw<Record<string, unknown>>(statement).execute(db)
-      if (rows.length > 0)
-        broken.push(`${what}: ${JSON.stringify(rows[0])} (${rows.length} in all)`)
-    }
-    broken.push(...(await findWrongSummaries(db)), ...(await findStaleDocuments(db)))
-    return broken
-  })
+/** Everything in a database of ours that cannot be there, where no server is running on it. */
+export async function checkDatabase(db: Db): Promise<string[]> {
+  const broken = kindOf(db) === 'sqlite' ? await findBrokenFile(db) : []
+  for (const [what, statement] of Object.entries(ORPHANS)) {
+    const { rows } = await sql.raw<Record<string, unknown>>(statement).execute(db)
+    if (rows.length > 0) broken.push(`${what}: ${JSON.stringify(rows[0])} (${rows.length} in all)`)
+  }
+  broken.push(...(await findWrongSummaries(db)), ...(await findStaleDocuments(db)))
+  return broken
 }
 
 async function findBrokenFile(db: Db): Promise<string[]> {
