@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { invalid } from '@millrace/api/errors'
+import { ApiError, invalid } from '@millrace/api/errors'
 import type { EntryParameters } from './entry-command.ts'
 import type { EntryPoint } from './mlproject-file.ts'
 import { fetchRemote, type RemoteOptions } from './remote-files.ts'
@@ -45,7 +45,10 @@ export async function resolvePaths(
       if (type !== 'path' || value === undefined) continue
       const local = localPath(name, value, options.projectDirectory)
       if (local === undefined) storage ??= await makeStorage(options.storageDirectory)
-      resolved.set(name, local ?? (await fetchParameter(value, storage ?? '', i, options)))
+      resolved.set(
+        name,
+        local ?? (await fetchParameter(name, value, join(storage ?? '', `param_${i}`), options)),
+      )
     }
   } catch (error) {
     await remove()
@@ -101,12 +104,19 @@ async function makeStorage(storageDirectory: string | undefined): Promise<string
 }
 
 async function fetchParameter(
-  value: string,
-  storage: string,
-  position: number,
+  name: string,
+  uri: string,
+  directory: string,
   options: RemoteOptions,
 ): Promise<string> {
-  const directory = join(storage, `param_${position}`)
   await mkdir(directory, { mode: 0o700 })
-  return fetchRemote(value, directory, options)
+  try {
+    return await fetchRemote(uri, directory, options)
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    const { code, message } = error
+    throw new ApiError(code, `Parameter ${name} is ${uri}, which cannot be fetched: ${message}`, {
+      cause: error,
+    })
+  }
 }

@@ -108,7 +108,7 @@ function floatOf(text: string): number {
 }
 
 /** Python's `repr` of a float: shortest digits, an exponent below 1e-4 and from 1e16 on. */
-export function pythonFloat(value: number): string {
+function pythonFloat(value: number): string {
   if (Number.isNaN(value)) return 'nan'
   if (!Number.isFinite(value)) return value < 0 ? '-inf' : 'inf'
   const [, sign, digits = '', exponentText] =

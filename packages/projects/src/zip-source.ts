@@ -14,7 +14,7 @@ export interface ZipLimits {
 }
 
 /** Larger ones are data, which a project names by a parameter. */
-export const PROJECT_ZIP_LIMITS: ZipLimits = { entriesMax: 100_000, bytesMax: 4 * 2 ** 30 }
+const PROJECT_ZIP_LIMITS: ZipLimits = { entriesMax: 100_000, bytesMax: 4 * 2 ** 30 }
 
 const DEPTH_MAX = 64
 const KIND = 0o170000
