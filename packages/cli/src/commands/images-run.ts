@@ -8,6 +8,7 @@ interface RunFlags {
   envFile?: string
   env: string[]
   volume: string[]
+  root?: string
 }
 
 /** Adds `images run`. */
@@ -29,12 +30,19 @@ export function addImagesRun(images: Command): void {
       collect,
       [],
     )
+    .option('--root <dir>', 'where the image is unpacked and stays for the next start')
     .action(async (layout: string, args: string[], flags: RunFlags) => {
       const text = flags.envFile ? await readFile(flags.envFile, 'utf8') : ''
       const given = parseEnvFile([text, ...flags.env].join('\n'), process.env)
       const volumes = flags.volume.map(toVolume)
       const { startContainer } = await import('./images-start.ts')
-      await using container = await startContainer({ layout, args, environment: given, volumes })
+      await using container = await startContainer({
+        layout,
+        args,
+        environment: given,
+        volumes,
+        root: flags.root,
+      })
       const signal = abortOnSignal()
       signal.addEventListener('abort', () => container.stop('SIGTERM'))
       process.exitCode = await container.ended

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { arch, constants, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readImage } from '@millrace/sagemaker/images/oci-layout'
 import { unpackImage } from '@millrace/sagemaker/images/unpack-image'
@@ -16,6 +17,8 @@ export interface ContainerStart {
   args: string[]
   environment: Record<string, string>
   volumes: { from: string; to: string }[]
+  /** Where the image is unpacked and stays, so that the next start is quick; it must be of that image. */
+  root?: string | undefined
   /** Where what it prints goes; to this program's output unless given. */
   output?: 'pipe' | undefined
 }
@@ -44,9 +47,14 @@ export async function startContainer(start: ContainerStart): Promise<RunningCont
   if (why) throw new Error(`The image cannot be started here: ${why}.`)
   const image = await readImage(start.layout, arch() === 'arm64' ? 'arm64' : 'amd64')
   const folder = await mkdtemp(join(tmpdir(), 'millrace-container-'))
-  const root = join(folder, 'root')
+  const root = start.root === undefined ? join(folder, 'root') : resolve(start.root)
   try {
-    await unpackImage(start.layout, image, root)
+    if (!existsSync(root)) {
+      const unfinished = `${root}.unfinished`
+      await rm(unfinished, { recursive: true, force: true })
+      await unpackImage(start.layout, image, unfinished)
+      await rename(unfinished, root)
+    }
   } catch (error) {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     throw error

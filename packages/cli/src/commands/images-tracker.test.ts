@@ -52,6 +52,7 @@ async function startTracker(lines: string[]): Promise<RunningContainer> {
     args: [],
     environment: parseEnvFile(await readFile(envFile, 'utf8'), {}),
     volumes: [{ from: data, to: '/data' }],
+    root: join(folder, 'root'),
     output: 'pipe',
   })
 }
@@ -85,12 +86,14 @@ describe('the tracker image', () => {
 })
 
 describe.skipIf(why !== undefined)(`a container of the tracker image ${why ?? ''}`, () => {
-  test('serves what an env file says as nobody special, with a root that nobody can change', async () => {
+  test('serves what an env file says as nobody special, with a root that nobody can change', {
+    timeout: 120_000,
+  }, async () => {
     await using container = await startTracker([
       '# no login',
       'MILLRACE_ALLOW_UNAUTHENTICATED=true',
     ])
-    await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), 15_000)
+    await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), 60_000)
 
     const created = await post('runs/create', { experiment_id: '0', start_time: 1 })
     const { run } = (await created.json()) as { run: { info: { run_id: string } } }
@@ -116,7 +119,7 @@ describe.skipIf(why !== undefined)(`a container of the tracker image ${why ?? ''
     expect(await container.ended).toBe(0)
 
     await using restarted = await startTracker(['MILLRACE_ALLOW_UNAUTHENTICATED=true'])
-    await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), 15_000)
+    await vi.waitFor(async () => expect((await fetch(`${url}/health`)).status).toBe(200), 60_000)
     const found = await fetch(`${url}/api/2.0/mlflow/runs/get?run_id=${run.info.run_id}`)
     expect(restarted.process.exitCode).toBeNull()
     expect(await found.json()).toMatchObject({
@@ -124,7 +127,9 @@ describe.skipIf(why !== undefined)(`a container of the tracker image ${why ?? ''
     })
   })
 
-  test('says why it does not start without a word about who may come in', async () => {
+  test('says why it does not start without a word about who may come in', {
+    timeout: 60_000,
+  }, async () => {
     await using container = await startTracker([])
     const { stdout, stderr } = container.process
     const [, said] = await Promise.all([
