@@ -3,6 +3,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { cacheDirectory } from '@millrace/scoring/python-environment'
 import type { PlaneSettings } from '../plane-settings.ts'
 
 const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url))
@@ -56,7 +57,11 @@ function spawnRunner(settings: PlaneSettings, settingsFile: string): ChildProces
     return spawn(process.execPath, [MAIN, settingsFile], {
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
-      env: { ...settings.environment, NODE_NO_WARNINGS: '1' },
+      env: {
+        ...settings.environment,
+        NODE_NO_WARNINGS: '1',
+        NODE_COMPILE_CACHE: join(cacheDirectory(settings.environment), 'node'),
+      },
     })
   } finally {
     closeSync(log)

@@ -146,8 +146,13 @@ class Runner {
       await kind.run(job)
     } catch (error) {
       if (signal.aborted) return
-      log(`${task.kind} ${task.name}: ${error instanceof Error ? error.stack : String(error)}`)
-      kind?.fail(job, error)
+      log(`${task.kind} ${task.name}: ${describe(error)}`)
+      try {
+        kind?.fail(job, error)
+      } catch (failure) {
+        // Its resource is gone, or worse; the other jobs go on.
+        log(`${task.kind} ${task.name} cannot be failed: ${describe(failure)}`)
+      }
     }
     if (!signal.aborted) deleteTask(this.#state, task.id)
   }
@@ -167,4 +172,8 @@ class Runner {
     this.#change = Promise.withResolvers()
     resolve()
   }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { cacheDirectory } from '@millrace/scoring/python-environment'
 import { InstanceEnd, type InstanceSpec, InstanceStart } from './instance-spec.ts'
 import { birthOf } from './process-birth.ts'
 
@@ -68,7 +69,12 @@ function spawnSupervisor(spec: InstanceSpec, environment: Record<string, string>
     const child = spawn(command[0] ?? process.execPath, command.slice(1), {
       detached: true,
       stdio: ['ignore', errors, errors],
-      env: { ...environment, NODE_NO_WARNINGS: '1' },
+      env: {
+        ...environment,
+        NODE_NO_WARNINGS: '1',
+        // A quarter of the time to start.
+        NODE_COMPILE_CACHE: join(cacheDirectory(environment), 'node'),
+      },
     })
     child.unref()
     // Not to be found is told by what it does not do.

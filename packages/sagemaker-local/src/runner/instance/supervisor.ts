@@ -8,6 +8,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { cpuList } from './cpu-list.ts'
 import type { EndReason, InstanceEnd, InstanceSpec, InstanceStart } from './instance-spec.ts'
@@ -48,6 +49,9 @@ const log: OutputLog = createOutputLog({
   onLines: (lines, timeMs) => readMetrics(lines, timeMs),
 })
 const readMetrics = createMetricReader(spec.metrics, metricsFile, (line) => log.say(line))
+
+// The cache of compiled code may be hidden in a moment.
+flushCompileCache()
 
 let reason: EndReason = 'exited'
 let running: ChildProcess | undefined

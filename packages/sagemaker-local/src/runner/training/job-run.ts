@@ -38,7 +38,8 @@ export async function findJobRun(trackingUri: string | undefined, arn: string) {
   }
 }
 
-async function post(url: string, body: object): Promise<unknown> {
+/** Asks a tracking server; throws when it does not answer well. */
+export async function post(url: string, body: object): Promise<unknown> {
   const answer = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -77,6 +77,10 @@ export function getTrainingJob(job: JobContext): TrainingJob {
 }
 
 async function prepare(job: JobContext, training: TrainingJob, stop: AbortSignal): Promise<void> {
+  updateTrainingJob(job.state, job.name, (current) => {
+    if (current.document.SecondaryStatus !== 'Pending') return false
+    moveTo(current, 'Starting', 'Preparing the instances for training')
+  })
   const outcome = await prepared(job, training, AbortSignal.any([stop, job.signal]))
   job.signal.throwIfAborted()
   updateTrainingJob(job.state, job.name, ({ progress, document, ...rest }) => {
