@@ -21,7 +21,7 @@ async function answering(...statuses: number[]) {
     tries: 3,
     firstWaitMs: 1,
   })
-  return { search: () => client.experiments.search({ max_results: 1 }), calls: () => calls }
+  return { search: () => client.experiments.search({ max_results: 1 }), calls: () => calls, port }
 }
 
 test('a busy server is asked again, as often as patience lasts', async () => {
@@ -39,8 +39,7 @@ test('credentials that are refused are not shown again', async () => {
 })
 
 test('a server that is away is waited for, and comes back', async () => {
-  const { search } = await answering(200)
-  const { port } = server?.address() as AddressInfo
+  const { search, port } = await answering(200)
   await new Promise((resolve) => server?.close(resolve))
   const asked = trackingClient(parseTrackingUri(`http://127.0.0.1:${port}`, {}), {
     tries: 12,
