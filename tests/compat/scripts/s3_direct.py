@@ -82,7 +82,9 @@ def model():
     mlflow.set_experiment("direct models")
     with mlflow.start_run():
         fitted = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-        logged = mlflow.sklearn.log_model(fitted, name="model", registered_model_name="direct")
+        logged = mlflow.sklearn.log_model(
+            fitted, name="model", registered_model_name="direct", pip_requirements=["scikit-learn"]
+        )
     version = client.get_model_version("direct", 1)
     assert client.get_model_version_download_uri("direct", 1).startswith("s3://"), version
     loaded = mlflow.sklearn.load_model("models:/direct/1")

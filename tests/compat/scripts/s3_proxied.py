@@ -82,7 +82,9 @@ def model():
     mlflow.set_experiment("models")
     with mlflow.start_run():
         fitted = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-        mlflow.sklearn.log_model(fitted, name="model", registered_model_name="kept in S3")
+        mlflow.sklearn.log_model(
+            fitted, name="model", registered_model_name="kept in S3", pip_requirements=["scikit-learn"]
+        )
     loaded = mlflow.sklearn.load_model("models:/kept in S3/1")
     equal(list(loaded.predict([[0.0], [1.0]])), [0, 1])
     shown = server("GET", "/model-versions/get-artifact?name=kept in S3&version=1&path=MLmodel")
