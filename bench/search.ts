@@ -1,28 +1,33 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
-import { Kysely } from 'kysely'
-import type { Db } from '../packages/server/src/db/dialect.ts'
+import { parseArgs } from 'node:util'
+import { Kysely, sql } from 'kysely'
+import { type Db, insertRows } from '../packages/server/src/db/dialect.ts'
 import { migrate } from '../packages/server/src/db/migrate.ts'
 import type { Schema } from '../packages/server/src/db/schema.ts'
+import { parseServerUri } from '../packages/server/src/db/server-address.ts'
+import { connect } from '../packages/server/src/db/server-database.ts'
 import { openSqliteFile, sqliteDialect } from '../packages/server/src/db/sqlite-dialect.ts'
 import { parseFilter } from '../packages/server/src/search/filter.ts'
 import { runGrammar } from '../packages/server/src/search/grammar-runs.ts'
 import { parseRunOrderBy } from '../packages/server/src/search/order-by.ts'
 import { searchRuns } from '../packages/server/src/search/search-runs-query.ts'
 import { ALWAYS } from '../packages/server/src/search/test-conditions.ts'
+import { databaseUri, openStore, STORES } from './store.ts'
 
 /**
- * How long a page of 100 runs takes on SQLite, by what is asked and by the size of the experiment:
- * `node bench/search.ts [runs...]`. Every figure is the median of repeated requests in milliseconds
- * of processor time, which is what they take when nothing else runs.
+ * How long a page of 100 runs takes, by what is asked and by the size of the experiment:
+ * `node bench/search.ts [--store postgresql] [runs...]`. Every figure is the median of repeated
+ * requests in milliseconds; on SQLite of processor time, which is what they take when nothing else
+ * runs.
  */
 
 const METRICS = 10
 const PARAMS = 8
 const TAGS = 6
 const PAGE = 100
+const RUNS_PER_INSERT = 500
 /** The processor's clock ticks too slowly for a single request. */
 const REPEATS = 4
 
@@ -60,19 +65,60 @@ const QUESTIONS: { what: string; filter?: string; orderBy?: string[]; page?: num
   { what: 'by end time (no index)', orderBy: ['end_time'] },
 ]
 
-const sizes = process.argv.slice(2).map(Number)
-for (const size of sizes.length > 0 ? sizes : [1500, 10_000, 75_000]) await measure(size)
+const insertRuns = insertRows('run', {
+  columns: [
+    'id',
+    'experiment',
+    'uuid',
+    'name',
+    'user_id',
+    'status',
+    'start_time',
+    'end_time',
+    'artifact_uri',
+    'stage',
+  ],
+})
+const insertMetrics = insertRows('metric_latest', {
+  columns: [
+    'run',
+    'key',
+    'experiment',
+    'n',
+    'step',
+    'ts',
+    'value',
+    'is_nan',
+    'first',
+    'first_is_nan',
+    'first_step',
+    'first_ts',
+  ],
+})
+const insertParams = insertRows('param', { columns: ['run', 'key', 'experiment', 'value'] })
+const insertTags = insertRows('tag', { columns: ['run', 'key', 'experiment', 'value'] })
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { store: { type: 'string', default: 'sqlite' } },
+})
+const store = STORES.find((each) => each === values.store)
+if (store === undefined) throw new Error(`--store is one of ${STORES.join(', ')}`)
+const closeStore = await openStore(store)
+try {
+  const sizes = positionals.map(Number)
+  for (const size of sizes.length > 0 ? sizes : [1500, 10_000, 75_000]) await measure(size)
+} finally {
+  await closeStore()
+}
 
 async function measure(size: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
   try {
-    const file = openSqliteFile(join(folder, 'search.db'), {
-      synchronous: 'normal',
-      queryOnly: false,
-    })
-    await using db = new Kysely<Schema>({ dialect: sqliteDialect(file) })
+    await using db = await openDatabase(folder)
     await migrate(db)
-    fill(file, size)
+    await db.transaction().execute((transaction) => fill(transaction, size))
+    if (store !== 'sqlite') await analyse(db)
     console.log(`\n${size} runs, ${METRICS} metrics, ${PARAMS} params, ${TAGS} tags each: ms`)
     for (const question of QUESTIONS) {
       const { ms, found } = await time(db, question)
@@ -80,6 +126,21 @@ async function measure(size: number): Promise<void> {
     }
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+async function openDatabase(folder: string): Promise<Db> {
+  if (store !== 'sqlite') return connect(parseServerUri(await databaseUri(folder)), 8)
+  const path = join(folder, 'search.db')
+  const file = openSqliteFile(path, { synchronous: 'normal', queryOnly: false })
+  return new Kysely<Schema>({ dialect: sqliteDialect(file) })
+}
+
+/** What a server does by itself after a while. */
+async function analyse(db: Db): Promise<void> {
+  for (const table of ['run', 'metric_latest', 'param', 'tag']) {
+    const isPostgres = store === 'postgresql'
+    await sql.raw(isPostgres ? `vacuum analyze ${table}` : `analyze table ${table}`).execute(db)
   }
 }
 
@@ -105,56 +166,105 @@ async function time(
   const end = performance.now() + 700
   while (times.length < 5 || performance.now() < end) {
     const start = process.cpuUsage()
+    const startMs = performance.now()
     for (let repeat = 0; repeat < REPEATS; repeat++) await ask(token)
     const { user, system } = process.cpuUsage(start)
-    times.push((user + system) / 1000 / REPEATS)
+    const ms = store === 'sqlite' ? (user + system) / 1000 : performance.now() - startMs
+    times.push(ms / REPEATS)
   }
   times.sort((a, b) => a - b)
   return { ms: times[Math.floor(times.length / 2)] ?? 0, found: runs.length }
 }
 
 /** Deterministic, so that two measurements see the same rows. */
-function fill(file: DatabaseSync, size: number): void {
+async function fill(db: Db, size: number): Promise<void> {
   let state = 1
   const random = () => {
     state = (state * 48_271) % 2_147_483_647
     return state / 2_147_483_647
   }
-  const run = file.prepare(`insert into run
-    (id, experiment, uuid, name, user_id, status, start_time, end_time, artifact_uri, stage)
-    values (?, 1, ?, ?, 'ann', 3, ?, ?, 's3://bucket', 0)`)
-  const metric = file.prepare(`insert into metric_latest
-    (run, key, experiment, n, step, ts, value, is_nan, first, first_is_nan, first_step, first_ts)
-    values (?, ?, 1, 1, 0, 0, ?, 0, 0, 0, 0, 0)`)
-  const param = file.prepare('insert into param (run, key, experiment, value) values (?, ?, 1, ?)')
-  const tag = file.prepare('insert into tag (run, key, experiment, value) values (?, ?, 1, ?)')
-
-  file.exec('begin')
-  file.exec(`insert into experiment (id, workspace, name, artifact_location, creation_time,
-    last_update_time) values (1, 'default', 'e', '', 0, 0)`)
-  const keys = file.prepare('insert into key_name (id, name) values (?, ?)')
-  for (let key = 1; key <= METRICS; key++) keys.run(key, `m${key}`)
-  for (let key = 1; key <= PARAMS; key++) keys.run(100 + key, `p${key}`)
-  for (let key = 1; key <= TAGS; key++) keys.run(200 + key, `t${key}`)
-  keys.run(300, 'rare')
-  for (let id = 1; id <= size; id++) {
-    const uuid = Math.floor(random() * 2 ** 52)
-      .toString(16)
-      .padStart(32, '0')
-    const start = 1.7e12 + id * 60_000 + Math.floor(random() * 600_000)
-    run.run(id, uuid, `run-${id}`, start, start + 1000)
-    for (let key = 1; key <= METRICS; key++) {
-      metric.run(id, key, key === 9 ? Math.floor(random() * 10) : random())
-    }
-    if (id % 100 === 0) metric.run(id, 300, random())
-    for (let key = 1; key <= PARAMS; key++) {
-      const wide = key === 3 ? `z${Math.floor(random() * 2)}` : `y${Math.floor(random() * 1000)}`
-      param.run(id, 100 + key, key === 1 ? `x${id % 10}` : wide)
-    }
-    for (let key = 1; key <= TAGS; key++) {
-      const value = Math.floor(random() * 100)
-      tag.run(id, 200 + key, key === 2 ? (ANSWERS[value % 2] ?? '') : `t${value}`)
-    }
+  const experiment = 1
+  await insertRows('experiment', {
+    columns: [
+      'id',
+      'workspace',
+      'name',
+      'artifact_location',
+      'stage',
+      'creation_time',
+      'last_update_time',
+    ],
+  })(db, [
+    {
+      id: experiment,
+      workspace: 'default',
+      name: 'e',
+      artifact_location: '',
+      stage: 0,
+      creation_time: 0,
+      last_update_time: 0,
+    },
+  ])
+  const names = (prefix: string, count: number, from: number) =>
+    Array.from({ length: count }, (_, i) => ({ id: from + i + 1, name: `${prefix}${i + 1}` }))
+  await insertRows('key_name', { columns: ['id', 'name'] })(db, [
+    ...names('m', METRICS, 0),
+    ...names('p', PARAMS, 100),
+    ...names('t', TAGS, 200),
+    { id: 300, name: 'rare' },
+  ])
+  const metricOf = (run: number, key: number, value: number) => {
+    const first = { first: 0, first_is_nan: 0, first_step: 0, first_ts: 0 }
+    return { run, key, experiment, n: 1, step: 0, ts: 0, value, is_nan: 0, ...first }
   }
-  file.exec('commit')
+  for (let from = 1; from <= size; from += RUNS_PER_INSERT) {
+    const ids = Array.from(
+      { length: Math.min(RUNS_PER_INSERT, size + 1 - from) },
+      (_, i) => from + i,
+    )
+    const runs = ids.map((id) => {
+      const start_time = 1.7e12 + id * 60_000 + Math.floor(random() * 600_000)
+      return {
+        id,
+        experiment,
+        uuid: Math.floor(random() * 2 ** 52)
+          .toString(16)
+          .padStart(32, '0'),
+        name: `run-${id}`,
+        user_id: 'ann',
+        status: 3,
+        start_time,
+        end_time: start_time + 1000,
+        artifact_uri: 's3://bucket',
+        stage: 0,
+      }
+    })
+    await insertRuns(db, runs)
+    const metrics = ids.flatMap((id) => [
+      ...Array.from({ length: METRICS }, (_, i) =>
+        metricOf(id, i + 1, i + 1 === 9 ? Math.floor(random() * 10) : random()),
+      ),
+      ...(id % 100 === 0 ? [metricOf(id, 300, random())] : []),
+    ])
+    await insertMetrics(db, metrics)
+    const params = ids.flatMap((run) =>
+      Array.from({ length: PARAMS }, (_, i) => {
+        const wide = i === 2 ? `z${Math.floor(random() * 2)}` : `y${Math.floor(random() * 1000)}`
+        return { run, key: 101 + i, experiment, value: i === 0 ? `x${run % 10}` : wide }
+      }),
+    )
+    await insertParams(db, params)
+    const tags = ids.flatMap((run) =>
+      Array.from({ length: TAGS }, (_, i) => {
+        const value = Math.floor(random() * 100)
+        return {
+          run,
+          key: 201 + i,
+          experiment,
+          value: i === 1 ? (ANSWERS[value % 2] ?? '') : `t${value}`,
+        }
+      }),
+    )
+    await insertTags(db, tags)
+  }
 }
