@@ -18,6 +18,7 @@ export interface TableDigest {
   sha256: string
 }
 
+const INT64_MIN = -(2 ** 63)
 const ROWS_PER_PAGE = 2000
 /** Rows with bytes can be some hundred kilobytes each. */
 const BLOBS_PER_PAGE = 100
@@ -85,6 +86,8 @@ export function encodeRow(cells: readonly (Cell | undefined)[]): string {
   return JSON.stringify(cells, function encode(this: unknown, key: string, value: unknown) {
     // A `Buffer` has become an object by the time it is `value`.
     const cell = (this as Record<string, unknown>)[key]
+    // Node gives this one integer of SQLite as a number; as text it is exact in either kind of column.
+    if (value === INT64_MIN) return { i: BigInt(INT64_MIN).toString() }
     if (cell instanceof Uint8Array) return { b: Buffer.from(cell).toString('base64') }
     return typeof value === 'bigint' ? { i: value.toString() } : value
   })
