@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { request } from 'node:http'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { S3_CREDENTIALS, type S3Server, startS3Server } from '../../../artifacts/test/s3-servers.ts'
 import { type StrictProxy, startStrictProxy } from '../../../artifacts/test/strict-s3-proxy.ts'
@@ -7,6 +8,8 @@ import type { Settings } from '../config.ts'
 import { serve } from '../serve.ts'
 
 Object.assign(process.env, S3_CREDENTIALS)
+
+const MIB = 1024 * 1024
 
 let s3: S3Server
 let proxy: StrictProxy
@@ -170,4 +173,28 @@ test('a server whose store refuses it does not start, and says why', async () =>
   await expect(serve(server.config)).rejects.toThrow(
     `S3 denies this server s3:PutObject on 's3://${s3.bucket}/${prefix}'`,
   )
+})
+
+test('a client that goes away in the middle of an upload leaves no parts', async () => {
+  await using server = await start()
+  const url = await server.http.listen({ port: 0, host: '127.0.0.1' })
+  const [sent, givenUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  proxy.fault = ({ method, url }) => {
+    if (url.includes('partNumber')) sent.resolve()
+    if (method === 'DELETE' && url.includes('uploadId')) givenUp.resolve()
+    return undefined
+  }
+  const upload = request(`${url}/api/2.0/mlflow-artifacts/artifacts/big`, {
+    method: 'PUT',
+    headers: { 'content-length': 20 * MIB },
+  })
+  upload.on('error', () => undefined)
+  upload.write(Buffer.alloc(10 * MIB))
+  await sent.promise
+
+  upload.destroy()
+
+  await givenUp.promise
+  const listed = await send(server, 'GET', '/api/2.0/mlflow-artifacts/artifacts')
+  expect(listed.json()).toEqual({})
 })
