@@ -64,7 +64,14 @@ export async function findStart(directory: string): Promise<InstanceStart | unde
 
 function spawnSupervisor(spec: InstanceSpec, environment: Record<string, string>): ChildProcess {
   const errors = openSync(join(spec.directory, 'supervisor.log'), 'a', 0o600)
-  const command = [...enter(spec), process.execPath, ...FLAGS, SUPERVISOR, spec.directory]
+  const command = [
+    ...enter(spec),
+    process.execPath,
+    ...FLAGS,
+    SUPERVISOR,
+    spec.directory,
+    environment['PATH'] ?? '',
+  ]
   try {
     const child = spawn(command[0] ?? process.execPath, command.slice(1), {
       detached: true,

@@ -28,13 +28,13 @@ const THREADS_PER_PROCESS = 8
 const FILE_TOO_LARGE = 128 + 25
 
 /**
- * Supervises one instance as a process of its own: `node supervisor.ts <folder of the instance>`.
+ * Supervises one instance as a process of its own: `node supervisor.ts <folder of the instance> <PATH>`.
  * It outlives the runner, and what it learns stands in files. In namespaces it is the first process,
  * so that nothing of the job survives it.
  *
  * The folder of the instance may be hidden later: it stays reachable as the working directory.
  */
-const [, , directory = ''] = process.argv
+const [, , directory = '', toolPath = ''] = process.argv
 process.chdir(directory)
 // Written by `startInstance` from the same type.
 const spec = JSON.parse(readFileSync('spec.json', 'utf8')) as InstanceSpec
@@ -172,8 +172,12 @@ function allowedCpus(): string {
 
 /** A program of the machine's by its path: the job's own PATH may know others, or none. */
 function tool(name: string): string {
-  const folders = (process.env['PATH'] ?? '').split(':')
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? name
+  return (
+    toolPath
+      .split(':')
+      .map((folder) => join(folder, name))
+      .find((path) => existsSync(path)) ?? name
+  )
 }
 
 /** Tells the job to end, for the first reason that there is; makes it end if it takes too long. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { invalid } from '@millrace/api/errors'
 import { insertLogStream } from '../../state/log-stream-store.ts'
-import { resolveImage } from '../images/resolve-image.ts'
+import { type Program, resolveImage } from '../images/resolve-image.ts'
 import type { InstanceSpec } from '../instance/instance-spec.ts'
 import { localSize } from '../instance/instance-types.ts'
 import { hiddenFolders, isolationFor, mlFolder } from '../instance/isolation.ts'
@@ -82,12 +82,7 @@ export async function prepareJob(
     images: job.images,
     program: 'train',
   })
-  if (isolation.kind === 'none' && program.kind !== 'script' && program.kind !== 'directory') {
-    throw invalid(
-      'This machine has no mount namespaces, in which a job could have an /opt/ml of its own: only scripts ' +
-        'in framework images and folders (local:) are run on it.',
-    )
-  }
+  if (isolation.kind === 'none') checkUnprotected(training, program)
   move(job, 'DownloadingTrainingImage', 'Making the environment of the training image')
   const log = new JobLog(join(hosts[0]?.directory ?? '', 'output.log'))
   const { environment } = job.settings
@@ -120,6 +115,21 @@ export async function prepareJob(
     }
     await writeFile(join(directory, 'plan.json'), JSON.stringify(spec), { mode: 0o600 })
   }
+}
+
+/** Refuses what only works in namespaces. */
+function checkUnprotected({ document }: TrainingJob, program: Program): void {
+  const needed =
+    document.EnableNetworkIsolation === true
+      ? 'the network isolation that is asked for'
+      : program.kind === 'command' || program.kind === 'image'
+        ? 'a job that takes /opt/ml for its own'
+        : undefined
+  if (needed === undefined) return
+  throw invalid(
+    `This machine has no namespaces for ${needed}. Scripts in framework images and folders (local:) run ` +
+      'on it, without network isolation; Linux with the program unshare runs everything.',
+  )
 }
 
 /** Makes the logs of the instances known, also before there is anything in them. */
