@@ -10,7 +10,7 @@ import type { Architecture, ImageDefinition } from './images-definition.ts'
 import { runTool } from './images-program.ts'
 
 const ADVICE =
-  'The base of an image is made of Debian packages, which takes apt and dpkg; elsewhere, name a base image with --base.'
+  'The base of an image is made of Debian packages, which takes apt and dpkg: build it on Debian or Ubuntu.'
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** What nobody reads inside a container. */

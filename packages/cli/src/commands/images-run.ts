@@ -31,7 +31,9 @@ export function addImagesRun(images: Command): void {
       [],
     )
     .option('--root <dir>', 'where the image is unpacked and stays for the next start')
-    .action(async (layout: string, args: string[], flags: RunFlags) => {
+    .action(async (layout: string, args: string[], _flags: RunFlags, command: Command) => {
+      // The program has a flag of that name too, and is given it first.
+      const flags = command.optsWithGlobals<RunFlags>()
       const text = flags.envFile ? await readFile(flags.envFile, 'utf8') : ''
       const given = parseEnvFile([text, ...flags.env].join('\n'), process.env)
       const volumes = flags.volume.map(toVolume)
