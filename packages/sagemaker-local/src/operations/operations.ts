@@ -9,6 +9,7 @@ import type { AnyOperation, RestOperation } from './operation.ts'
 import { tagOperations } from './tags.ts'
 import { trainingJobOperations } from './training-jobs.ts'
 import { transformJobOperations } from './transform-jobs.ts'
+import { tuningJobOperations } from './tuning-jobs.ts'
 
 /** Every operation with one document in and one out; a new group is one more line. */
 export const operations: AnyOperation[] = [
@@ -21,6 +22,7 @@ export const operations: AnyOperation[] = [
   ...tagOperations,
   ...trainingJobOperations,
   ...transformJobOperations,
+  ...tuningJobOperations,
 ]
 
 /** Every operation that is a path and a body. */

@@ -83,9 +83,10 @@ export class State {
     }
   }
 
-  /** A number that is another one after another process has changed something. */
+  /** A number that is another one after this process or another one has changed something. */
   version(): number {
-    return this.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0
+    const others = this.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0
+    return others + (this.get<{ own: number }>('SELECT total_changes() AS own')?.own ?? 0)
   }
 
   close(): void {

@@ -69,7 +69,7 @@ export function shouldStopByHyperband(
 }
 
 /** The epochs at which Hyperband compares; refuses bounds that make none. */
-function rungsOf({ minResource, maxResource }: HyperbandResources): number[] {
+export function rungsOf({ minResource, maxResource }: HyperbandResources): number[] {
   if (!(minResource >= 1 && maxResource > minResource)) {
     throw invalid(
       `Hyperband needs 1 <= MinResource < MaxResource, not ${minResource} and ${maxResource}`,

@@ -40,6 +40,9 @@ process.chdir(directory)
 const spec = JSON.parse(readFileSync('spec.json', 'utf8')) as InstanceSpec
 
 const startedMs = Date.now()
+// Before anybody can know whom to tell to end: the first process of a namespace does not hear what it
+// has no handler for.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end('stopped'))
 takeInstance()
 
 const metricsFile = openSync('metrics.jsonl', 'a')
@@ -70,7 +73,6 @@ setInterval(() => {
   signalJob('SIGKILL')
   process.exit(1)
 }, FOLDER_LOOK_MS)
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end('stopped'))
 if (spec.deadlineMs !== undefined) {
   setTimeout(() => end('deadline'), Math.max(0, spec.deadlineMs - Date.now()))
 }

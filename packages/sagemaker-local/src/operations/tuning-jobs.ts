@@ -1,0 +1,260 @@
+import { createHash } from 'node:crypto'
+import { ApiError } from '@millrace/api/errors'
+import { z } from 'zod'
+import { AwsError, invalidRequest } from '../http/aws-error.ts'
+import { ListInput, listResources } from '../state/list-resources.ts'
+import { deleteResource, insertResource } from '../state/resource-store.ts'
+import { upsertTags } from '../state/tag-store.ts'
+import { enqueueTask } from '../state/task-store.ts'
+import { rungsOf } from '../tuning/early-stopping.ts'
+import { parseParameterRanges } from '../tuning/parameter-space.ts'
+import { gridSize } from '../tuning/suggest-parameters.ts'
+import { sharedInput } from '../tuning-jobs/next-trial.ts'
+import { listTrials, summaryOf } from '../tuning-jobs/trial-summaries.ts'
+import {
+  definitionsOf,
+  findTuningJob,
+  isTuningRunning,
+  objectiveOf,
+  TUNING_STATUSES,
+  type TuningJobDocument,
+  type TuningProgress,
+  updateTuningJob,
+} from '../tuning-jobs/tuning-job.ts'
+import { checkTrainingJob } from './check-training-job.ts'
+import { listTrialsOperation } from './list-trials.ts'
+import { type OperationContext, operation } from './operation.ts'
+import { ResourceName, resourceArn, seconds } from './resource-names.ts'
+import { CreateTuningJobInput, type TrainingJobDefinition } from './tuning-job-input.ts'
+
+const KIND = 'hyper-parameter-tuning-job'
+const SEED_BYTES = 4
+const ByName = z.object({ HyperParameterTuningJobName: ResourceName(32) })
+
+export const tuningJobOperations = [
+  operation({
+    service: 'SageMaker',
+    name: 'CreateHyperParameterTuningJob',
+    input: CreateTuningJobInput,
+    async run(context, input) {
+      await checkTuningJob(context, input)
+      return { HyperParameterTuningJobArn: createTuningJob(context, input) }
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'DescribeHyperParameterTuningJob',
+    input: ByName,
+    run(context, { HyperParameterTuningJobName }) {
+      return getTuningJob(context, HyperParameterTuningJobName).document
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'ListHyperParameterTuningJobs',
+    input: ListInput.extend({ StatusEquals: z.enum(TUNING_STATUSES).nullish() }),
+    run({ state }, input) {
+      const page = listResources<TuningJobDocument, TuningProgress>(state, KIND, input)
+      return {
+        HyperParameterTuningJobSummaries: page.resources.map(({ document }) => ({
+          HyperParameterTuningJobName: document.HyperParameterTuningJobName,
+          HyperParameterTuningJobArn: document.HyperParameterTuningJobArn,
+          HyperParameterTuningJobStatus: document.HyperParameterTuningJobStatus,
+          Strategy: document.HyperParameterTuningJobConfig.Strategy,
+          CreationTime: document.CreationTime,
+          HyperParameterTuningEndTime: document.HyperParameterTuningEndTime,
+          LastModifiedTime: document.LastModifiedTime,
+          TrainingJobStatusCounters: document.TrainingJobStatusCounters,
+          ObjectiveStatusCounters: document.ObjectiveStatusCounters,
+          ResourceLimits: document.HyperParameterTuningJobConfig.ResourceLimits,
+        })),
+        NextToken: page.nextToken,
+      }
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'StopHyperParameterTuningJob',
+    input: ByName,
+    run(context, { HyperParameterTuningJobName }) {
+      const job = getTuningJob(context, HyperParameterTuningJobName)
+      if (!isTuningRunning(job)) {
+        throw invalidRequest(
+          `The request was rejected because the tuning job is in status ${job.document.HyperParameterTuningJobStatus}.`,
+        )
+      }
+      updateTuningJob(context.state, HyperParameterTuningJobName, ({ document }) => {
+        if (document.HyperParameterTuningJobStatus !== 'InProgress') return false
+        document.HyperParameterTuningJobStatus = 'Stopping'
+      })
+      return undefined
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'DeleteHyperParameterTuningJob',
+    input: ByName,
+    run(context, { HyperParameterTuningJobName }) {
+      const job = getTuningJob(context, HyperParameterTuningJobName)
+      if (isTuningRunning(job)) {
+        throw new AwsError(
+          'ResourceInUse',
+          `The tuning job ${HyperParameterTuningJobName} is ${job.document.HyperParameterTuningJobStatus}: stop it, and delete it when it has ended.`,
+        )
+      }
+      deleteResource(context.state, KIND, HyperParameterTuningJobName)
+      return undefined
+    },
+  }),
+  listTrialsOperation(({ state, ...context }, name) => {
+    const tuning = getTuningJob({ state, ...context }, name)
+    return listTrials(state, tuning).flatMap((trial) => summaryOf(tuning.document, trial) ?? [])
+  }),
+]
+
+function getTuningJob({ state }: OperationContext, name: string) {
+  const job = findTuningJob(state, name)
+  if (job) return job
+  throw new AwsError(
+    'ResourceNotFound',
+    `Amazon SageMaker can't find a tuning job with the name ${name}.`,
+  )
+}
+
+function createTuningJob(
+  context: OperationContext,
+  { Tags = [], ...input }: CreateTuningJobInput,
+): string {
+  const { state } = context
+  const name = input.HyperParameterTuningJobName
+  const arn = resourceArn(context, KIND, name)
+  const nowMs = Date.now()
+  const now = seconds(nowMs)
+  const told = (definition: TrainingJobDefinition): TrainingJobDefinition => ({
+    ...definition,
+    StaticHyperParameters: {
+      ...definition.StaticHyperParameters,
+      _tuning_objective_metric: objectiveOf(input, definition)?.MetricName ?? '',
+    },
+  })
+  const document: TuningJobDocument = {
+    ...input,
+    ...(input.TrainingJobDefinition
+      ? { TrainingJobDefinition: told(input.TrainingJobDefinition) }
+      : {}),
+    ...(input.TrainingJobDefinitions
+      ? { TrainingJobDefinitions: input.TrainingJobDefinitions.map(told) }
+      : {}),
+    HyperParameterTuningJobArn: arn,
+    HyperParameterTuningJobStatus: 'InProgress',
+    CreationTime: now,
+    LastModifiedTime: now,
+    TrainingJobStatusCounters: {
+      Completed: 0,
+      InProgress: 0,
+      RetryableError: 0,
+      NonRetryableError: 0,
+      Stopped: 0,
+    },
+    ObjectiveStatusCounters: { Succeeded: 0, Pending: 0, Failed: 0 },
+  }
+  const hash = createHash('sha256').update(`${arn} ${nowMs}`).digest()
+  const progress: TuningProgress = {
+    trials: [],
+    seed: input.HyperParameterTuningJobConfig.RandomSeed ?? hash.readUIntBE(0, SEED_BYTES),
+    isExhausted: false,
+    linked: [],
+  }
+  state.transaction(() => {
+    const isNew = insertResource(state, {
+      kind: KIND,
+      name,
+      arn,
+      status: 'InProgress',
+      createdMs: nowMs,
+      modifiedMs: nowMs,
+      document,
+      progress,
+    })
+    if (!isNew) {
+      throw new AwsError(
+        'ResourceInUse',
+        `Hyperparameter tuning job names must be unique within an AWS account and region, and a tuning job with this name already exists (${arn})`,
+      )
+    }
+    upsertTags(state, arn, Tags)
+    enqueueTask(state, { kind: KIND, name, places: 0 })
+  })
+  return arn
+}
+
+/** Refuses a tuning job whose training jobs could not be made, before it is one. */
+async function checkTuningJob(
+  context: OperationContext,
+  input: CreateTuningJobInput,
+): Promise<void> {
+  const { HyperParameterTuningJobConfig: config, WarmStartConfig, Autotune } = input
+  if (
+    (input.TrainingJobDefinition === undefined) ===
+    (input.TrainingJobDefinitions === undefined)
+  ) {
+    throw invalidRequest(
+      'A tuning job takes either a TrainingJobDefinition or a list of TrainingJobDefinitions.',
+    )
+  }
+  if (Autotune) throw invalidRequest('Autotune is not served by this control plane.')
+  const { MaxNumberOfTrainingJobs, MaxRuntimeInSeconds } = config.ResourceLimits
+  const isUnbounded = MaxNumberOfTrainingJobs === undefined && MaxRuntimeInSeconds === undefined
+  if (isUnbounded && config.Strategy !== 'Grid' && !config.TuningJobCompletionCriteria) {
+    throw invalidRequest('ResourceLimits needs MaxNumberOfTrainingJobs or MaxRuntimeInSeconds.')
+  }
+  if (config.Strategy === 'Grid' && WarmStartConfig) {
+    throw invalidRequest('A tuning job with the strategy Grid cannot be warm started.')
+  }
+  for (const parent of WarmStartConfig?.ParentHyperParameterTuningJobs ?? []) {
+    const known = getTuningJob(context, parent.HyperParameterTuningJobName)
+    if (isTuningRunning(known)) {
+      throw invalidRequest(
+        `The parent tuning job ${known.name} is ${known.document.HyperParameterTuningJobStatus}: wait until it has ended.`,
+      )
+    }
+  }
+  for (const definition of definitionsOf(input)) {
+    checkDefinition(input, definition)
+    await checkTrainingJob(context, sharedInput(definition))
+  }
+}
+
+function checkDefinition(input: CreateTuningJobInput, definition: TrainingJobDefinition): void {
+  const { Strategy, ParameterRanges, StrategyConfig } = input.HyperParameterTuningJobConfig
+  const objective = objectiveOf(input, definition)
+  if (!objective) {
+    throw invalidRequest('A tuning job needs an objective (HyperParameterTuningJobObjective).')
+  }
+  const metrics = definition.AlgorithmSpecification.MetricDefinitions ?? []
+  if (!metrics.some(({ Name }) => Name === objective.MetricName)) {
+    throw invalidRequest(
+      `The objective metric '${objective.MetricName}' is not among the MetricDefinitions, which are: ` +
+        `${metrics.map(({ Name }) => Name).join(', ') || 'none'}.`,
+    )
+  }
+  const ranges = definition.HyperParameterRanges ?? ParameterRanges ?? {}
+  if ((ranges.AutoParameters ?? []).length > 0) {
+    throw invalidRequest('AutoParameters are not served by this control plane: give ranges.')
+  }
+  try {
+    const space = parseParameterRanges(ranges)
+    if (space.length === 0) throw invalidRequest('A tuning job needs at least one parameter range.')
+    if (Strategy === 'Grid') gridSize(space)
+    const twice = space.find(({ name }) => name in (definition.StaticHyperParameters ?? {}))
+    if (twice) {
+      throw invalidRequest(`The hyperparameter '${twice.name}' is both static and tuned.`)
+    }
+    if (Strategy !== 'Hyperband') return
+    const { MinResource = 1, MaxResource = 0 } = StrategyConfig?.HyperbandStrategyConfig ?? {}
+    rungsOf({ minResource: MinResource, maxResource: MaxResource })
+  } catch (error) {
+    if (error instanceof ApiError) throw invalidRequest(error.message)
+    throw error
+  }
+}
