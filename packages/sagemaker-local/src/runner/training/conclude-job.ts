@@ -5,7 +5,7 @@ import { S3Error } from '../../s3/s3-error.ts'
 import type { JobContext } from '../job-kind.ts'
 import { hostDirectory } from './job-layout.ts'
 import { finalMetrics } from './job-metrics.ts'
-import { findJobRun } from './job-run.ts'
+import { endJobRun } from './job-run.ts'
 import { hostsOf } from './prepare-job.ts'
 import { finish, type Outcome, type TrainingJob, updateTrainingJob } from './training-job.ts'
 import { uploadOutputs } from './upload-outputs.ts'
@@ -19,7 +19,7 @@ export async function concludeJob(job: JobContext, training: TrainingJob): Promi
   const outcome = await uploaded(job, training, hosts)
   const [metrics, run] = await Promise.all([
     finalMetrics(job.directory),
-    findJobRun(job.settings.trackingUri, training.arn),
+    endJobRun(job.settings.trackingUri, training.arn, outcome.status),
   ])
   job.signal.throwIfAborted()
   updateTrainingJob(job.state, job.name, (current) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Outcome } from './training-job.ts'
 
 const ANSWER_MS = 5_000
 
@@ -7,15 +8,26 @@ const Experiments = z.object({
 })
 const Runs = z.object({
   runs: z
-    .array(z.object({ info: z.object({ run_id: z.string(), experiment_id: z.string() }) }))
+    .array(
+      z.object({
+        info: z.object({ run_id: z.string(), experiment_id: z.string(), status: z.string() }),
+      }),
+    )
     .default([]),
 })
 
+const RUN_STATUS = { Completed: 'FINISHED', Failed: 'FAILED', Stopped: 'KILLED' } as const
+
 /**
  * The MLflow run that a job has started, by the tag that its environment put on it; the first one when
- * there are several. Undefined when there is none, and when the tracking server cannot be asked.
+ * there are several. One that the job did not live to end is ended as the job was. Undefined when there
+ * is none, and when the tracking server cannot be asked.
  */
-export async function findJobRun(trackingUri: string | undefined, arn: string) {
+export async function endJobRun(
+  trackingUri: string | undefined,
+  arn: string,
+  status: Outcome['status'],
+) {
   if (trackingUri === undefined || !/^https?:/.test(trackingUri)) return undefined
   try {
     const ask = (path: string, body: object) =>
@@ -32,6 +44,10 @@ export async function findJobRun(trackingUri: string | undefined, arn: string) {
       }),
     )
     const run = runs[0]?.info
+    if (run?.status === 'RUNNING') {
+      const end = { run_id: run.run_id, status: RUN_STATUS[status], end_time: Date.now() }
+      await ask('/api/2.0/mlflow/runs/update', end)
+    }
     return run && { MlflowExperimentId: run.experiment_id, MlflowRunId: run.run_id }
   } catch {
     return undefined
