@@ -6,6 +6,7 @@ import {
   type Kysely,
   MysqlAdapter,
   PostgresAdapter,
+  type RawBuilder,
   type SqlBool,
   sql,
 } from 'kysely'
@@ -51,6 +52,35 @@ export function likeIgnoringCase(text: Expression<unknown>, pattern: string): Ex
 
 function unescaped(pattern: string): string {
   return pattern.replaceAll('!', '!!')
+}
+
+/** Characters of a text that an index holds where it cannot hold them all. */
+export const INDEXED_HEAD = 400
+
+/** That a text is one of some values, in the form that an index on it can answer. */
+export function isText(
+  db: Db,
+  column: Expression<unknown>,
+  values: readonly string[],
+): Expression<SqlBool> {
+  const isEqual = sql<SqlBool>`${column} in (${sql.join(values)})`
+  if (kindOf(db) !== 'postgresql') return isEqual
+  const heads = values.map((value) => [...value].slice(0, INDEXED_HEAD).join(''))
+  return sql<SqlBool>`${headOf(column)} in (${sql.join(heads)}) and ${isEqual}`
+}
+
+/** Joins tables in the order given, where the database can be told. */
+export function joinInOrder(db: Db, tables: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
+  return sql.join(tables, kindOf(db) === 'mysql' ? sql` straight_join ` : sql` cross join `)
+}
+
+/** What to order by so that an index on a text gives its order. */
+export function textOrder(db: Db, column: Expression<unknown>): Expression<unknown>[] {
+  return kindOf(db) === 'postgresql' ? [headOf(column), column] : [column]
+}
+
+function headOf(column: Expression<unknown>): Expression<unknown> {
+  return sql`substr(${column}, 1, ${sql.lit(INDEXED_HEAD)})`
 }
 
 /** Names of the tables in the database, or in the schema that a connection of PostgreSQL uses. */

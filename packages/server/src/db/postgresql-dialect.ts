@@ -16,8 +16,20 @@ const CONNECT_TIMEOUT_MS = 5000
 const STATEMENT_TIMEOUT_MS = 60_000
 const STATEMENTS_PREPARED_MAX = 400
 
-/** Joins are written in the order to be done in; looking for a better one can take minutes. */
-const PLANNER = '-c join_collapse_limit=1 -c from_collapse_limit=1'
+/**
+ * Joins are written in the order to be done in, each a look into an index: searching for a better
+ * order can take minutes, and a plan that reads and hashes a table reads all of its runs.
+ */
+const PLANNER = [
+  'join_collapse_limit=1',
+  'from_collapse_limit=1',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+  'max_parallel_workers_per_gather=0',
+  'random_page_cost=1.1',
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ')
 
 /** Kysely on a pool of connections to PostgreSQL; statements stay prepared. */
 export async function postgresqlDialect(

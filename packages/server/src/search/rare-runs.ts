@@ -1,6 +1,6 @@
-import { sql } from 'kysely'
-import type { Db } from '../db/dialect.ts'
-import type { Comparison } from './filter.ts'
+import { type Expression, type SqlBool, sql } from 'kysely'
+import { type Db, isText } from '../db/dialect.ts'
+import type { Comparison, ListTest, TextTest } from './filter.ts'
 import { runConditions } from './run-conditions.ts'
 import { type EntryRange, isInRange, type RunSearch } from './run-general-query.ts'
 import { isOneOf, numberCondition, textCondition } from './test-conditions.ts'
@@ -46,7 +46,9 @@ export async function findRareRuns(
 async function listPromising(db: Db, search: RunSearch): Promise<EntryRange[]> {
   const { experiments, stages, keyIds } = search
   const candidates = search.comparisons
-    .flatMap((comparison) => toRange(comparison, search).map((range) => ({ comparison, range })))
+    .flatMap((comparison) =>
+      toRange(db, comparison, search).map((range) => ({ comparison, range })),
+    )
     .slice(0, CLAUSES_TRIED_MAX)
   if (candidates.length === 0) return []
   const passed = runConditions(
@@ -75,8 +77,19 @@ function namedRuns(comparison: Comparison): (readonly string[])[] {
   return comparator === 'IN' && isFew ? [comparison.value] : []
 }
 
+function indexedCondition(
+  db: Db,
+  value: Expression<unknown>,
+  test: TextTest | ListTest,
+): Expression<SqlBool> {
+  if (test.type === 'list') {
+    return test.comparator === 'IN' ? isText(db, value, test.value) : textCondition(value, test)
+  }
+  return test.comparator === '=' ? isText(db, value, [test.value]) : textCondition(value, test)
+}
+
 /** Clauses that most runs pass are not worth the look. */
-function toRange(comparison: Comparison, { keyIds }: RunSearch): EntryRange[] {
+function toRange(db: Db, comparison: Comparison, { keyIds }: RunSearch): EntryRange[] {
   if (comparison.kind === 'attribute' || comparison.kind === 'dataset') return []
   const keyId = keyIds.get(comparison.key)
   const { comparator } = comparison
@@ -86,5 +99,5 @@ function toRange(comparison: Comparison, { keyIds }: RunSearch): EntryRange[] {
     return [{ table: 'metric_latest', keyId, condition: numberCondition(value, comparison) }]
   }
   if (comparison.type === 'null') return []
-  return [{ table: comparison.kind, keyId, condition: textCondition(value, comparison) }]
+  return [{ table: comparison.kind, keyId, condition: indexedCondition(db, value, comparison) }]
 }

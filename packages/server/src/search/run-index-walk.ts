@@ -1,5 +1,5 @@
 import { type Expression, type SqlBool, sql } from 'kysely'
-import type { Db } from '../db/dialect.ts'
+import { type Db, isText, joinInOrder, textOrder } from '../db/dialect.ts'
 import type { Comparison } from './filter.ts'
 import type { SortValue } from './page-token.ts'
 import { entryProbes } from './run-conditions.ts'
@@ -192,7 +192,9 @@ async function readTies(
   { value, after, limit }: Range & { value: SortValue },
 ): Promise<SortedRun[]> {
   const table = kind === 'metric' ? 'metric_latest' : kind
-  const condition = sql<SqlBool>`${sql.ref('entry.value')} = ${value}`
+  const column = sql.ref('entry.value')
+  const condition =
+    typeof value === 'string' ? isText(db, column, [value]) : sql<SqlBool>`${column} = ${value}`
   const ties = await queryRuns(
     db,
     { ...search, order: [] },
@@ -219,10 +221,12 @@ async function readValues(
     ...search.comparisons.filter(isOwn).flatMap(ownCondition),
     ...(beyond === undefined ? [] : [isBeyond]),
   ])
+  const type = kind === 'metric' ? 'number' : 'text'
+  const order = type === 'text' ? textOrder(db, value) : [value]
   const rows = await readSortedRows<RunRow>(db, {
     select: sql`${sql.table('run')}.*`,
-    // SQLite keeps the order of cross joins: the index drives, and a run is fetched last.
-    from: sql`${sql.join([sql`${sql.table(table)} as entry`, ...joins, sql.table('run')], sql` cross join `)}`,
+    // The index drives, and a run is fetched last.
+    from: joinInOrder(db, [sql`${sql.table(table)} as entry`, ...joins, sql`${sql.table('run')}`]),
     where: [
       isInRange({ table, keyId, condition }, search.experiments),
       ...where,
@@ -231,11 +235,11 @@ async function readValues(
       isOneOf(sql.ref('run.stage'), search.stages),
       search.visible,
     ],
-    sort: [{ expression: value, type: kind === 'metric' ? 'number' : 'text', descending }],
+    sort: order.map((expression) => ({ expression, type, descending })),
     start: undefined,
     limit,
   })
-  return rows.map(({ row, sortValues }) => toSortedRun(row, 0, sortValues[0] ?? null))
+  return rows.map(({ row, sortValues }) => toSortedRun(row, 0, sortValues.at(-1) ?? null))
 }
 
 /** A clause about what the index holds bounds the walk; elsewhere it would be a probe per run. */
