@@ -18,8 +18,9 @@ export const ROLE = 'arn:aws:iam::123456789012:role/MillraceSageMakerRole'
 export const BUCKET = 'models'
 
 /**
- * A program `serve` that answers with what it was asked: bodies beginning with `fail`, `exit` and
- * `slow` do what they say. `NAME` tells one from another; `PING` and `LISTEN` make it ill.
+ * A program `serve` that answers with what it was asked, or with `LINES` with each line; bodies that
+ * begin with `fail` and `exit` do what they say. `NAME` tells one from another; `PING`, `LISTEN` and
+ * `CRASH` make it ill.
  */
 const SERVE = `#!/usr/bin/env python3
 import http.server, json, os, sys, time
@@ -42,6 +43,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(400, b"that is no input")
         if text.startswith("exit"):
             os._exit(3)
+        if os.environ.get("LINES"):
+            lines = text.split()
+            return self.answer(200, "\\n".join("%s of %d" % (line.upper(), len(lines)) for line in lines).encode())
         model = os.listdir("/opt/ml/model") if os.path.isdir("/opt/ml/model") else []
         told = {"name": os.environ.get("NAME"), "body": text[:100], "bytes": len(body), "pid": os.getpid(),
                 "port": os.environ["SAGEMAKER_BIND_TO_PORT"], "model": sorted(model),
