@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: [
       'packages/*/{src,test}/**/*.test.{ts,tsx}',
+      'infra/src/**/*.test.ts',
       'tools/**/*.test.ts',
       'tests/**/*.test.ts',
     ],

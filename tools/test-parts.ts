@@ -28,6 +28,7 @@ const ON_EVERY_DATABASE = [
 export const parts: Record<string, Step[]> = {
   check: [
     programStep('types', 'tsc', ['-p', '.', '--noEmit', '--pretty', 'false']),
+    programStep('types of infra', 'tsc', ['-p', 'infra', '--noEmit', '--pretty', 'false']),
     programStep('lint', 'oxlint', ['--type-aware', '--quiet']),
     programStep('format', 'biome', ['check', '--colors=off', '.']),
     vitestStep('tidy', ['tools/tidy']),
