@@ -19,7 +19,11 @@ export function trackingUriOf(environment: NodeJS.ProcessEnv): {
 /** Where projects can run. */
 export async function backends(): Promise<Backends> {
   const { BUILT_IN_BACKENDS } = await import('@millrace/projects/backend')
-  return BUILT_IN_BACKENDS
+  return {
+    ...BUILT_IN_BACKENDS,
+    sagemaker: async () =>
+      (await import('@millrace/sagemaker/project-backend/sagemaker-backend')).sagemakerBackend,
+  }
 }
 
 /** How S3 is reached from the command line, by the variables that MLflow's clients read. */
