@@ -8,6 +8,7 @@ import {
 import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import {
   CreateEndpointConfigCommand,
+  CreateModelCommand,
   DeleteEndpointCommand,
   DeleteModelCommand,
   DescribeEndpointCommand,
@@ -17,7 +18,8 @@ import {
 import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { type ServingClients, startServing } from './endpoint-images.ts'
+import { ROLE, type ServingClients, startServing } from './endpoint-images.ts'
+import { imageLayer, pushImage } from './pushed-images.ts'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
 
 const Told = z.object({
@@ -297,6 +299,36 @@ describe('an endpoint that does not come to be', () => {
     await clients.sagemaker.send(new DeleteEndpointCommand({ EndpointName: name }))
     await gone(name)
   })
+})
+
+test('an image that was pushed here is started with the word serve, in its own file system', async () => {
+  const serve =
+    '#!/bin/sh\necho $PWD $GREETING $NAME $1\nls() { echo /opt/ml/model/*; }; ls\nexit 4\n'
+  const layer = await imageLayer(plane.directory, { 'bin/entry': serve, 'work/a': '' }, ['/bin/sh'])
+  await pushImage(plane.url, 'team/server', [layer], {
+    Entrypoint: ['/bin/entry'],
+    Env: ['GREETING=hello'],
+    WorkingDir: '/work',
+  })
+  await clients.sagemaker.send(
+    new CreateModelCommand({
+      ModelName: 'pushed',
+      ExecutionRoleArn: ROLE,
+      PrimaryContainer: {
+        Image: '123456789012.dkr.ecr.us-east-1.amazonaws.com/team/server:1.0',
+        ModelDataUrl: 's3://models/model.tar.gz',
+        Environment: { NAME: 'pushed' },
+      },
+    }),
+  )
+  await clients.createConfig('pushed', [{ ModelName: 'pushed' }])
+  await clients.createEndpoint('pushed', 'pushed')
+
+  const { status, reason } = await clients.settled('pushed')
+
+  expect(status).toBe('Failed')
+  expect(reason).toContain('ended with exit code 4')
+  expect(reason).toContain('/work hello pushed serve\n/opt/ml/model/weights.txt')
 })
 
 describe('data capture', () => {

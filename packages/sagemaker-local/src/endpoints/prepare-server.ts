@@ -7,6 +7,7 @@ import { preparePython as prepareModelPython } from '@millrace/scoring/model-run
 import type { Container } from '../operations/model-input.ts'
 import { findPython, type JobPython, preparePython } from '../runner/images/job-python.ts'
 import type { WantedPython } from '../runner/images/resolve-image.ts'
+import { unpackImage } from '../runner/images/unpack-image.ts'
 import type { InstanceSpec } from '../runner/instance/instance-spec.ts'
 import { localSize } from '../runner/instance/instance-types.ts'
 import { hiddenFolders, isolationFor, mlFolder } from '../runner/instance/isolation.ts'
@@ -83,7 +84,7 @@ export async function prepareServer(job: JobContext, order: ServerOrder): Promis
   return kind
 }
 
-type Launch = Pick<InstanceSpec, 'steps' | 'workingDirectory' | 'environment' | 'visible'>
+type Launch = Pick<InstanceSpec, 'steps' | 'workingDirectory' | 'environment' | 'visible' | 'image'>
 
 async function planLaunch(
   job: JobContext,
@@ -96,6 +97,7 @@ async function planLaunch(
   const serving = await resolveServing({
     image: container.Image,
     imagesFile: job.settings.imagesFile,
+    images: job.images,
     hasMlmodel: await isFile(join(model, 'MLmodel')),
     hasScript:
       variables['SAGEMAKER_PROGRAM'] !== undefined ||
@@ -106,6 +108,8 @@ async function planLaunch(
   switch (kind) {
     case 'program':
       return { kind, launch: await programLaunch(job, order, serving, variables) }
+    case 'image':
+      return { kind, launch: await imageLaunch(job, serving, variables) }
     case 'mlflow':
       return { kind, launch: await modelLaunch(job, order, { ...of, wanted: serving.python }) }
     case 'script':
@@ -129,6 +133,25 @@ async function programLaunch(
     workingDirectory: directory,
     environment: { PATH: path.join(':'), ...variables },
     visible: [directory, ...(python?.folders ?? [])],
+  }
+}
+
+/** An image of the registry as Docker would start it with the word `serve`. */
+async function imageLaunch(
+  job: JobContext,
+  image: Serving & { kind: 'image' },
+  variables: Record<string, string>,
+): Promise<Launch> {
+  if (isolationFor(job.number).kind === 'none') {
+    throw invalid('This machine has no namespaces to run an image of the registry in.')
+  }
+  const unpacked = await unpackImage(job.images, image, join(job.settings.directory, 'images'))
+  return {
+    steps: [[...unpacked.entrypoint, 'serve']],
+    workingDirectory: unpacked.workingDirectory,
+    environment: { PATH: SYSTEM_PATH.join(':'), ...unpacked.environment, ...variables },
+    visible: [],
+    image: unpacked.root,
   }
 }
 

@@ -1,12 +1,15 @@
 import { invalid } from '@millrace/api/errors'
+import type { ImageStore } from '../registry/image-store.ts'
 import { frameworkImage } from '../runner/images/framework-images.ts'
 import { findImageEntry } from '../runner/images/images-file.ts'
-import { resolveImage, type WantedPython } from '../runner/images/resolve-image.ts'
+import { findPushed, resolveImage, type WantedPython } from '../runner/images/resolve-image.ts'
 
 /** What answers for a container. */
 export type Serving =
   /** A folder with a program `serve`. */
   | { kind: 'program'; directory: string; python: WantedPython | undefined }
+  /** An image of the local registry, as its files. */
+  | { kind: 'image'; repository: string; reference: string }
   /** The handler functions of a script that comes with the model. */
   | { kind: 'script'; python: WantedPython }
   /** Our scoring server over the model's MLmodel; its own environment unless one is named. */
@@ -15,6 +18,8 @@ export type Serving =
 export interface ServingQuestion {
   image: string | undefined
   imagesFile: string | undefined
+  /** The local registry, whose images can be run as well. */
+  images: ImageStore
   /** Whether there is an MLmodel among the model's files. */
   hasMlmodel: boolean
   /** Whether the client has sent a script: SAGEMAKER_PROGRAM, or `code/inference.py`. */
@@ -22,9 +27,9 @@ export interface ServingQuestion {
 }
 
 /**
- * What to run for an image: what the images file says, a folder (`local:/path`), a framework image
- * with the client's script, or, for MLflow's image and for any model with an MLmodel, our scoring
- * server.
+ * What to run for an image: what the images file says, a folder (`local:/path`), our scoring server
+ * for MLflow's image, an image that was pushed here, our scoring server for any other model with an
+ * MLmodel, or a framework image with the client's script.
  *
  * @throws ApiError INVALID_PARAMETER_VALUE with what the choices are
  */
@@ -41,6 +46,8 @@ export async function resolveServing(question: ServingQuestion): Promise<Serving
     if (program.kind === 'directory') return { ...program, kind: 'program' }
   }
   const isMlflow = /(^|\/)mlflow-pyfunc(:|@|$)/.test(image)
+  const pushed = entry || isMlflow ? undefined : findPushed(question.images, image)
+  if (pushed) return { kind: 'image', ...pushed }
   if (isMlflow || (hasMlmodel && !hasScript)) {
     return { kind: 'mlflow', python: entry && pythonOf(entry) }
   }
@@ -52,7 +59,7 @@ export async function resolveServing(question: ServingQuestion): Promise<Serving
     `Nothing is known of the image ${image}, and the model has no MLmodel file. It can be the image of ` +
       'MLflow (mlflow-pyfunc), the image of a framework with an inference script (sagemaker-scikit-learn, ' +
       'sagemaker-xgboost, pytorch-inference), a folder on this machine with an executable ' +
-      "'serve' (local:/path/to/folder), or be described in the images file " +
+      "'serve' (local:/path/to/folder), have been pushed to the registry here, or be described in the images file " +
       `(${imagesFile ?? 'start with --images FILE'}); docs/sagemaker-local-serving.md says how.`,
   )
 }

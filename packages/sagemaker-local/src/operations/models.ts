@@ -114,7 +114,7 @@ function onlyContainer({ PrimaryContainer, Containers }: CreateModelInput): Cont
 }
 
 async function checkContainer(
-  { objects, settings }: OperationContext,
+  { objects, settings, images }: OperationContext,
   container: Container,
 ): Promise<void> {
   const { Image, Mode, ModelPackageName, Environment } = container
@@ -132,6 +132,7 @@ async function checkContainer(
     await resolveServing({
       image: Image,
       imagesFile: settings.imagesFile,
+      images,
       hasMlmodel: await hasModelFile(objects, container, ['MLmodel']),
       hasScript: Environment?.['SAGEMAKER_PROGRAM'] !== undefined,
     })

@@ -69,7 +69,7 @@ export async function resolveImage(question: ImageQuestion): Promise<Program> {
 }
 
 /** The repository and the tag of an image that has been pushed here, by whatever registry's name. */
-function findPushed(images: ImageStore | undefined, image: string) {
+export function findPushed(images: ImageStore | undefined, image: string) {
   const [, path = '', tag, digest] =
     /^(?:[^/]*[.:][^/]*\/)?([a-z0-9._/-]+?)(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(
       image,
