@@ -89,10 +89,15 @@ export interface PartialSnapshot extends AsyncDisposable {
  */
 export async function startSnapshot(folder: string): Promise<PartialSnapshot> {
   const snapshots = join(folder, 'snapshots')
+  if (existsSync(folder) && !(await stat(folder)).isDirectory()) {
+    throw new Error(`${folder} is a file. Backups are kept in a directory.`)
+  }
   if (existsSync(folder) && !existsSync(snapshots) && (await readdir(folder)).length > 0) {
     throw new Error(`${folder} holds something that is no backup. Choose an empty directory.`)
   }
   await mkdir(snapshots, { recursive: true, mode: 0o700 })
+  await removeAbandoned(snapshots)
+  await removeAbandoned(join(folder, 'objects'))
   const id = new Date().toISOString().replace(/[:.]/g, '-')
   const partial = join(snapshots, `${PARTIAL}${id}`)
   await mkdir(partial, { mode: 0o700 })
@@ -132,6 +137,19 @@ export async function startSnapshot(folder: string): Promise<PartialSnapshot> {
     async [Symbol.asyncDispose]() {
       await rm(partial, { recursive: true, force: true })
     },
+  }
+}
+
+const ABANDONED_AFTER_MS = 7 * 24 * 3600 * 1000
+
+/** Removes what a backup that was killed left behind; one that is under way is written to. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of existsSync(folder) ? await readdir(folder) : []) {
+    if (!name.startsWith('.')) continue
+    const path = join(folder, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found === undefined || found.mtimeMs > Date.now() - ABANDONED_AFTER_MS) continue
+    await rm(path, { recursive: true, force: true })
   }
 }
 
@@ -215,7 +233,10 @@ export function readObject(folder: string, sha256: string): Readable {
   return createReadStream(objectPath(folder, sha256))
 }
 
-/** Deletes all but the latest backups, and the objects that these do not name. */
+/**
+ * Deletes all but the latest backups, and the objects that these do not name, unless another backup
+ * is under way, which may count on any of them. Returns the ids of the deleted ones.
+ */
 export async function keepLatest(folder: string, count: number): Promise<string[]> {
   const ids = await listSnapshots(folder)
   const doomed = ids.slice(0, Math.max(0, ids.length - count))
@@ -226,6 +247,8 @@ export async function keepLatest(folder: string, count: number): Promise<string[
     await rename(path, hidden)
     await rm(hidden, { recursive: true })
   }
+  const others = (await readdir(join(folder, 'snapshots'))).some((name) => name.startsWith(PARTIAL))
+  if (others) return doomed
   const named = new Set<string>()
   for (const id of await listSnapshots(folder)) {
     for await (const line of readLines(folder, id, 'artifacts')) {

@@ -5,6 +5,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -181,14 +182,23 @@ test('files that an earlier backup has are not copied again, and those of delete
   expect(inodes.size).toBe(2)
   await writeArtifact(server, artifact_uri, 'plots/loss.txt', 'another loss')
 
-  const second = await backUpServer(server, folder.path)
+  await backUpServer(server, folder.path)
   expect(objects()).toHaveLength(3)
   for (const [path, inode] of inodes) expect(statSync(path).ino).toBe(inode)
   expect((await verifyBackup(folder.path, first)).problems).toEqual([])
 
-  const third = await backUpServer(server, folder.path, 2)
+  const partial = join(folder.path, 'snapshots', '.partial-other')
+  mkdirSync(partial)
+  const kept = objects().length
+  await backUpServer(server, folder.path, 2)
+  expect(objects()).toHaveLength(kept)
+  const longAgo = new Date(Date.now() - 8 * 86_400_000)
+  utimesSync(partial, longAgo, longAgo)
+
+  const third = await backUpServer(server, folder.path, 1)
+  expect(existsSync(partial)).toBe(false)
   await expect(readManifest(folder.path, first)).rejects.toThrow(
-    `There is no backup '${first}' in ${folder.path}, only ${second}, ${third}.`,
+    `There is no backup '${first}' in ${folder.path}, only ${third}.`,
   )
   expect(objects()).toHaveLength(2)
   expect((await verifyBackup(folder.path)).problems).toEqual([])
