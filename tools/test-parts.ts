@@ -21,6 +21,7 @@ const ON_EVERY_DATABASE = [
   'packages/server/test/retries',
   'packages/server/test/whole-reads',
   'packages/server/test/replicas',
+  'packages/server/test/database-load',
   'packages/server/test/start-refusals',
 ]
 

@@ -47,6 +47,8 @@ export interface Endpoint<
   effect: 'read' | 'write' | 'artifacts'
   /** Done twice it makes two things; a client that never saw the answer is told it on its retry. */
   makesNew?: true
+  /** Read from a replica of the database where there is one: what was just written may be missing. */
+  mayLag?: true
   input: Input
   output: Output
 }

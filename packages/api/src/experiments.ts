@@ -62,6 +62,7 @@ export const experiments = {
     summary: 'Search experiments with a filter, page by page.',
     access: 'signed-in',
     effect: 'read',
+    mayLag: true,
     input: SearchInput,
     output: Page,
   }),
@@ -71,6 +72,7 @@ export const experiments = {
     summary: 'List experiments as 1.x clients do; without `max_results` all of them at once.',
     access: 'signed-in',
     effect: 'read',
+    mayLag: true,
     input: z.object({
       view_type: ViewType.optional(),
       max_results: Int64.optional(),

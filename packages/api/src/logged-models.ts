@@ -105,6 +105,7 @@ export const loggedModels = {
     summary: 'Search the logged models of some experiments with a filter, ordered, page by page.',
     access: 'signed-in',
     effect: 'read',
+    mayLag: true,
     input: z.object({
       experiment_ids: z.array(Id).optional(),
       filter: z.string().optional(),

@@ -17,6 +17,7 @@ export const metrics = {
     summary: 'All points of a metric of a run, in the order of time; paged when asked.',
     access: { permission: 'READ', on: 'run', field: 'run_id' },
     effect: 'read',
+    mayLag: true,
     input: z.object({
       run_id: z.string().optional(),
       run_uuid: z.string().optional(),
@@ -32,6 +33,7 @@ export const metrics = {
     summary: 'Points of a metric of several runs, thinned to steps that the runs share.',
     access: { permission: 'READ', on: 'run', field: 'run_ids' },
     effect: 'read',
+    mayLag: true,
     input: z.object({
       run_ids: z.array(z.string()),
       metric_key: RequiredText,
@@ -48,6 +50,7 @@ export const metrics = {
     summary: 'All points of a metric of several runs, cut at `max_results` (2.x pages).',
     access: { permission: 'READ', on: 'run', field: 'run_id' },
     effect: 'read',
+    mayLag: true,
     input: z.object({
       run_id: z.array(z.string()).optional(),
       metric_key: z.string().optional(),

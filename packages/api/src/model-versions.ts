@@ -117,6 +117,7 @@ export const modelVersions = {
     summary: 'Search model versions with a filter, ordered, page by page.',
     access: 'signed-in',
     effect: 'read',
+    mayLag: true,
     input: z.object({
       filter: z.string().optional(),
       max_results: Int64.optional(),

@@ -84,6 +84,7 @@ export const registeredModels = {
     summary: 'Search registered models with a filter; prompts only when the filter asks for them.',
     access: 'signed-in',
     effect: 'read',
+    mayLag: true,
     input: z.object({
       filter: z.string().optional(),
       max_results: Int64.optional(),

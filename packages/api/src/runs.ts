@@ -175,6 +175,7 @@ export const runs = {
     summary: 'Search the runs of some experiments with a filter, ordered, page by page.',
     access: 'signed-in',
     effect: 'read',
+    mayLag: true,
     input: z.object({
       experiment_ids: z.array(Id).optional(),
       filter: z.string().optional(),

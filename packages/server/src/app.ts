@@ -7,6 +7,7 @@ import type { Db } from './db/dialect.ts'
 import { mountGroup } from './http/mount.ts'
 import { mountStreams } from './http/mount-stream.ts'
 import { Readiness } from './http/readiness.ts'
+import { mountSageMakerProxy, type PlaneLink } from './http/sagemaker-proxy.ts'
 import {
   createHttpServer,
   type ServerParts,
@@ -20,6 +21,8 @@ import { ensureDefaultExperiment } from './tracking/default-experiment.ts'
 export interface App {
   http: FastifyInstance
   database: Database
+  /** To be told where the control plane is; used when the settings have one. */
+  plane: PlaneLink
   /** Tells load balancers and clients to go elsewhere; requests are still answered. */
   drain(): void
   /** Stops taking requests, finishes those under way and closes the database. */
@@ -31,10 +34,12 @@ export async function createApp(config: ServerConfig): Promise<App> {
   const database = await openDatabase(config)
   try {
     const readiness = new Readiness(database)
-    const http = await mountAll(config, database, readiness)
+    const plane: PlaneLink = { address: undefined }
+    const http = await mountAll(config, database, { readiness, plane })
     return {
       http,
       database,
+      plane,
       drain: () => readiness.drain(),
       async close() {
         await http.close()
@@ -57,9 +62,10 @@ async function openDatabase({ database, settings }: ServerConfig): Promise<Datab
   }
   const { openServerDatabase } = await import('./db/server-database.ts')
   const { writes } = await import('./writes.ts')
-  const { address, connectionsMax } = database
+  const { address, replica, connectionsMax } = database
   return openServerDatabase({
     address,
+    replica,
     connectionsMax,
     pendingMax,
     prepare,
@@ -70,7 +76,7 @@ async function openDatabase({ database, settings }: ServerConfig): Promise<Datab
 async function mountAll(
   config: ServerConfig,
   database: Database,
-  readiness: Readiness,
+  { readiness, plane }: { readiness: Readiness; plane: PlaneLink },
 ): Promise<FastifyInstance> {
   const { settings } = config
   const parts: ServerParts = {
@@ -94,6 +100,7 @@ async function mountAll(
     for (const [name, group] of Object.entries(api)) {
       mountGroup(scope, parts, name, group, handlers[name as keyof typeof handlers])
     }
+    if (config.sageMaker) mountSageMakerProxy(scope, staticPrefix, plane)
   })
   await withStreamedBodies(http, (scope) => {
     for (const [name, group] of Object.entries(streams)) {

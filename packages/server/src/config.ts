@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { AzureOptions } from '@millrace/artifacts/azure-account'
 import { type ArtifactLocation, parseLocation } from '@millrace/artifacts/location'
 import { DEFAULT_S3_OPTIONS, type S3Options } from '@millrace/artifacts/s3-options'
@@ -69,6 +69,15 @@ export interface ServerConfig {
   workers: number
   /** Directory of the built pages; undefined serves the API alone. */
   uiDirectory: string | undefined
+  /** The control plane of SageMaker beside the server; undefined for none. */
+  sageMaker: SageMakerConfig | undefined
+}
+
+/** How the control plane beside the server is started; it listens on loopback. */
+export interface SageMakerConfig {
+  port: number
+  directory: string
+  imagesFile: string | undefined
 }
 
 /** Values of `SERVER_OPTIONS` by name; undefined where nothing was given. */
@@ -121,13 +130,21 @@ export function readConfig(
         ? 'mlflow-artifacts:/'
         : parseLocation('./mlruns').uri
       : read('default-artifact-root', (uri) => parseLocation(uri === '' ? './mlruns' : uri).uri)
+  const database = readDatabase(text, read)
+  const workers = read('workers', readCount)
+  const sageMaker = readSageMaker(text, read, database)
+  if (sageMaker && (!isLoopback(host) || isOpen)) {
+    problems.push(
+      '--sagemaker-local runs programs for whoever reaches it: listen on 127.0.0.1, without --disable-security-middleware.',
+    )
+  }
+  if (sageMaker && workers > 1 && database.kind === 'server') {
+    problems.push(`--sagemaker-local takes one process: leave out --workers ${workers}.`)
+  }
   const config: ServerConfig = {
     host,
     port: read('port', readPort),
-    database: {
-      ...readDatabase(text, read),
-      pendingWritesMax: read('pending-writes-max', readCount),
-    },
+    database: { ...database, pendingWritesMax: read('pending-writes-max', readCount) },
     settings: {
       defaultArtifactRoot,
       artifactsDestination,
@@ -156,8 +173,9 @@ export function readConfig(
     frameOptions: read('x-frame-options', oneOf(['SAMEORIGIN', 'DENY', 'NONE'])),
     exposesPrometheus: text('expose-prometheus') !== '',
     drainSeconds: read('drain-seconds', readSeconds),
-    workers: read('workers', readCount),
+    workers,
     uiDirectory,
+    sageMaker,
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
@@ -173,6 +191,9 @@ type Read = <Value>(name: string, parse: (text: string) => Value) => Value
 /** The database from its URI, or from parts that were given one by one. */
 function readDatabase(text: (name: string) => string, read: Read): DatabaseSource {
   const connectionsMax = read('database-pool-size', readConnections)
+  const replica = read('read-replica-backend-store-uri', (uri) =>
+    uri === '' ? undefined : parseServerUri(uri),
+  )
   if (text('database-host') !== '') {
     const parts: AddressParts = {
       engine: text('database-engine'),
@@ -186,11 +207,11 @@ function readDatabase(text: (name: string) => string, read: Read): DatabaseSourc
     const address = read('database-host', (host) =>
       host === '' ? undefined : joinServerAddress(parts),
     )
-    if (address !== undefined) return { kind: 'server', address, connectionsMax }
+    if (address !== undefined) return { kind: 'server', address, replica, connectionsMax }
   }
   return read('backend-store-uri', (uri): DatabaseSource => {
     if (serverKindOf(uri) !== undefined) {
-      return { kind: 'server', address: parseServerUri(uri), connectionsMax }
+      return { kind: 'server', address: parseServerUri(uri), replica, connectionsMax }
     }
     const synchronous = read('sqlite-synchronous', oneOf(['full', 'normal']))
     return { kind: 'sqlite', path: readSqlitePath(uri), synchronous }
@@ -199,7 +220,34 @@ function readDatabase(text: (name: string) => string, read: Read): DatabaseSourc
 
 type DatabaseSource =
   | { kind: 'sqlite'; path: string; synchronous: Synchronous }
-  | { kind: 'server'; address: ServerAddress; connectionsMax: number }
+  | {
+      kind: 'server'
+      address: ServerAddress
+      /** A read-only copy for searches and histories. */
+      replica?: ServerAddress | undefined
+      connectionsMax: number
+    }
+
+const SAGEMAKER_PORT = 5055
+
+function readSageMaker(
+  text: (name: string) => string,
+  read: Read,
+  database: DatabaseSource,
+): SageMakerConfig | undefined {
+  const port = read('sagemaker-local', (given) => {
+    if (given === '' || /^(false|no|off)$/i.test(given)) return undefined
+    return /^(true|yes|on)$/i.test(given) ? SAGEMAKER_PORT : readPort(given)
+  })
+  if (port === undefined) return undefined
+  const beside = database.kind === 'sqlite' ? dirname(database.path) : '.'
+  const images = text('sagemaker-images')
+  return {
+    port,
+    directory: resolve(text('sagemaker-data-dir') || join(beside, 'sagemaker')),
+    imagesFile: images === '' ? undefined : resolve(images),
+  }
+}
 
 function readConnections(text: string): number {
   const count = readCount(text)
@@ -341,5 +389,6 @@ export function localConfig(directory: string): ServerConfig {
     drainSeconds: 0,
     workers: 1,
     uiDirectory: undefined,
+    sageMaker: undefined,
   }
 }

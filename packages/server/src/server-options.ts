@@ -5,6 +5,8 @@ export interface ServerOption {
   short?: string
   /** What its value is called in the help; a flag without one is a switch. */
   value?: string
+  /** Given without its value, it is `true`. */
+  isValueOptional?: boolean
   /** A `--no-<name>` form exists as well. */
   isNegatable?: boolean
   /** Environment variables that set it, the first one that is set wins. */
@@ -256,6 +258,14 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     defaultsTo: '20000',
   },
   {
+    name: 'read-replica-backend-store-uri',
+    value: 'URI',
+    env: both('READ_REPLICA_BACKEND_STORE_URI'),
+    describe:
+      'A read-only copy of the database server that answers searches and metric histories; what was just written may be missing from them. While it is away the database itself answers.',
+    defaultsTo: '',
+  },
+  {
     name: 'workers',
     short: 'w',
     value: 'COUNT',
@@ -315,6 +325,29 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     describe: 'A regular expression that the source of every new model version must match.',
   },
   {
+    name: 'sagemaker-local',
+    value: 'PORT',
+    isValueOptional: true,
+    env: ['MILLRACE_SAGEMAKER_LOCAL'],
+    describe:
+      'Also serve the APIs of SageMaker on this machine, with pages about jobs and endpoints; at port 5055 unless one is given, 0 for a free one. Not beyond this machine, where others could run programs.',
+  },
+  {
+    name: 'sagemaker-data-dir',
+    value: 'DIRECTORY',
+    env: ['MILLRACE_SAGEMAKER_DATA'],
+    describe:
+      'Where --sagemaker-local keeps jobs, objects and images. Default: sagemaker beside the SQLite file, else in the folder the server is started in.',
+    defaultsTo: '',
+  },
+  {
+    name: 'sagemaker-images',
+    value: 'FILE',
+    env: ['MILLRACE_SAGEMAKER_IMAGES'],
+    describe: 'A YAML file that says what images stand for under --sagemaker-local.',
+    defaultsTo: '',
+  },
+  {
     name: 'demo',
     env: [],
     describe: 'Fill in a sample project, so that the pages have something to show.',
@@ -352,5 +385,4 @@ export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   'enable-workspaces': 'there are no workspaces yet',
   'workspace-store-uri': 'there are no workspaces yet',
   'trace-archival-config': 'traces are not served yet',
-  'read-replica-backend-store-uri': 'SQLite has no replicas',
 }

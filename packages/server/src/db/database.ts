@@ -14,6 +14,8 @@ export type Writes = Readonly<Record<string, Write>>
 export interface Database {
   /** For reading; sees every write that was acknowledged. */
   readonly read: Db
+  /** For reading what may be a moment old: a replica, where there is one, and else `read`. */
+  readonly lagging: Db
   /**
    * Runs the write of that name and resolves once it is durable; rejects with what it threw, and
    * then it left no trace. Refuses with 503 when too much is waiting.

@@ -11,6 +11,8 @@ import { describeAddress, type ServerAddress } from './server-address.ts'
 
 export interface ServerDatabaseOptions {
   address: ServerAddress
+  /** A read-only copy for searches and histories. */
+  replica: ServerAddress | undefined
   /** Most connections that this process opens, at least 4. */
   connectionsMax: number
   /** Most writes that may wait at once; one more is refused. */
@@ -46,18 +48,20 @@ export async function openServerDatabase(options: ServerDatabaseOptions): Promis
   const { address, connectionsMax } = options
   const writerCount = Math.max(1, Math.min(WRITERS_MAX, Math.floor(connectionsMax / 4)))
   // One connection for each writer, one for background work and one for new names.
-  const read = await connect(address, Math.max(1, connectionsMax - writerCount - 2))
+  const readers = Math.max(1, connectionsMax - writerCount - 2)
+  const read = await connect(address, readers)
   const write = await connect(address, writerCount + 1)
   const names = await connect(address, 1)
   insertNamesOutside(write, names)
-  const all = [read, write, names]
+  const replica = options.replica && (await connect(options.replica, readers))
+  const all = [read, write, names, ...(replica ? [replica] : [])]
   try {
     await makeReady(write, options)
   } catch (error) {
     for (const each of all) await each.destroy()
     throw toAdvice(error, address)
   }
-  return new ServerDatabase(read, write, names, writerCount, options)
+  return new ServerDatabase({ read, write, names, replica }, writerCount, options)
 }
 
 async function makeReady(db: Kysely<Schema>, options: ServerDatabaseOptions): Promise<void> {
@@ -129,8 +133,16 @@ export function toAdvice(error: unknown, address: ServerAddress): unknown {
   return error
 }
 
+interface Connections {
+  read: Kysely<Schema>
+  write: Kysely<Schema>
+  names: Kysely<Schema>
+  replica: Kysely<Schema> | undefined
+}
+
 class ServerDatabase implements Database {
   readonly read: Kysely<Schema>
+  readonly lagging: Kysely<Schema>
   readonly #write: Kysely<Schema>
   readonly #names: Kysely<Schema>
   readonly #writers: GroupWriter[]
@@ -142,13 +154,12 @@ class ServerDatabase implements Database {
   #maintaining: Promise<void> = Promise.resolve()
 
   constructor(
-    read: Kysely<Schema>,
-    write: Kysely<Schema>,
-    names: Kysely<Schema>,
+    { read, write, names, replica }: Connections,
     writerCount: number,
     { pendingMax, writes }: ServerDatabaseOptions,
   ) {
     this.read = read
+    this.lagging = replica ?? read
     this.#write = write
     this.#names = names
     this.#writers = Array.from({ length: writerCount }, () => new GroupWriter(write, writes))
@@ -182,7 +193,8 @@ class ServerDatabase implements Database {
     clearTimeout(this.#maintenance)
     await this.#maintaining
     for (const writer of [...this.#writers, this.#background]) await writer.drain()
-    for (const each of [this.read, this.#write, this.#names]) await each.destroy()
+    const all = new Set([this.read, this.lagging, this.#write, this.#names])
+    for (const each of all) await each.destroy()
   }
 
   #plan(): NodeJS.Timeout {

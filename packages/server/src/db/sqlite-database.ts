@@ -109,6 +109,10 @@ class SqliteDatabase implements Database {
     })
   }
 
+  get lagging(): Kysely<Schema> {
+    return this.read
+  }
+
   get pendingWrites(): number {
     return this.#waiting.size
   }

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Endpoint, Group } from '@millrace/api/endpoint'
-import { invariant } from '@millrace/api/errors'
+import { ApiError, invariant } from '@millrace/api/errors'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { authorize } from '../auth/authorize.ts'
+import type { Database } from '../db/database.ts'
+import type { Db } from '../db/dialect.ts'
 import { JsonText, type PreparedHandler, type RequestContext } from '../handlers.ts'
 import { authenticate } from './authenticate.ts'
 import {
@@ -71,11 +73,26 @@ function routeHandler(parts: ServerParts, id: string, endpoint: Endpoint, handle
     const repeat = makesNew && !undelivered.isEmpty ? undelivered.take(keyOf(request)) : undefined
     if (repeat !== undefined) return sendJson(reply, repeat.output)
     const prepared = prepare ? prepare(input) : input
+    const read = (db: Db) => run({ db, caller, settings, fold: parts.fold }, prepared as never)
     const output = isWrite
       ? await database.write(id, caller, prepared)
-      : await run({ db: database.read, caller, settings, fold: parts.fold }, prepared as never)
+      : await (endpoint.mayLag ? readLagging(database, read) : read(database.read))
     if (makesNew && isGone(request)) undelivered.keep(keyOf(request), output)
     return sendJson(reply, output)
+  }
+}
+
+/** From the replica; where that is down or behind in its schema, from the database itself. */
+async function readLagging<Output>(
+  { read, lagging }: Database,
+  run: (db: Db) => Promise<Output>,
+): Promise<Output> {
+  if (lagging === read) return run(read)
+  try {
+    return await run(lagging)
+  } catch (error) {
+    if (error instanceof ApiError && error.code !== 'TEMPORARILY_UNAVAILABLE') throw error
+    return run(read)
   }
 }
 
