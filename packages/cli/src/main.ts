@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { addAwsCommands } from './commands/aws-print-policy.ts'
 import { addBackupCommand } from './commands/backup.ts'
 import { addDbCommands } from './commands/db-commands.ts'
+import { addDeploymentsCommands } from './commands/deployments-commands.ts'
 import { addDoctorAws } from './commands/doctor-aws.ts'
 import { addEnvCommand } from './commands/env.ts'
 import { addGcCommand } from './commands/gc.ts'
@@ -11,6 +12,7 @@ import { addModelsCommands } from './commands/models-commands.ts'
 import { addRestoreCommand } from './commands/restore.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addTrainCommand } from './commands/run-training.ts'
+import { addSageMakerCommands } from './commands/sagemaker-commands.ts'
 import { addSageMakerLocalCommand } from './commands/sagemaker-local.ts'
 import { addServerCommand } from './commands/server.ts'
 
@@ -38,6 +40,8 @@ addDoctorAws(program)
 addSageMakerLocalCommand(program)
 addEnvCommand(program)
 addBuildAndPushContainer(program)
+addSageMakerCommands(program)
+addDeploymentsCommands(program)
 addGcCommand(program)
 addBackupCommand(program)
 addRestoreCommand(program)
