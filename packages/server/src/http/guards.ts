@@ -63,7 +63,8 @@ function allowOrigin(
     .send()
 }
 
-function isOwnOrigin(origin: string, host: string | undefined): boolean {
+/** Whether an origin is that of the address the request was sent to. */
+export function isOwnOrigin(origin: string, host: string | undefined): boolean {
   return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)
 }
 

@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import type { Settings } from '../config.ts'
 import type { Database } from '../db/database.ts'
 import type { RequestContext } from '../handlers.ts'
+import { limitBodyTime } from './body-deadline.ts'
 import { sendError } from './error-response.ts'
 import { type GuardOptions, guard } from './guards.ts'
 import { closeSilentConnections } from './silent-connections.ts'
@@ -21,6 +22,8 @@ const BODY_MAX_BYTES = 32 * 1024 * 1024
 const KEEP_ALIVE_MS = 75_000
 /** Time for a client to send its headers. */
 const HEADERS_TIMEOUT_MS = 60_000
+/** Time for a body that is read into memory: the largest one at 2 Mbit/s. */
+const BODY_TIMEOUT_MS = 120_000
 
 /** The HTTP server without routes: limits, guards and error answers. */
 export function createHttpServer(guardOptions: GuardOptions): FastifyInstance {
@@ -55,6 +58,7 @@ export function withBufferedBodies(
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
       done(null, body)
     })
+    limitBodyTime(scope, BODY_TIMEOUT_MS)
     mountAll(scope)
   })
 }

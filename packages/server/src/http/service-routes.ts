@@ -24,7 +24,7 @@ export async function mountService(
     app.get(`${prefix}/version`, async (_request, reply) => text(reply, MLFLOW_VERSION))
   }
   if (config.exposesPrometheus) observeRequests(app, parts)
-  if (config.uiDirectory !== undefined) await mountPages(app, config.uiDirectory, staticPrefix)
+  if (config.uiDirectory !== undefined) await mountPages(app, config.uiDirectory, config)
   app.setNotFoundHandler((request, reply) => notFound(request, reply, staticPrefix))
 }
 
@@ -51,11 +51,14 @@ const PAGE_POLICY =
 const ASSET_MAX_AGE_S = 31_536_000
 
 /** The built pages: hashed assets may be kept for ever, `index.html` answers every other page. */
-async function mountPages(app: FastifyInstance, directory: string, prefix: string): Promise<void> {
-  const index = (await readFile(join(directory, 'index.html'), 'utf8')).replaceAll(
-    '__MILLRACE_BASE__',
-    prefix,
-  )
+async function mountPages(
+  app: FastifyInstance,
+  directory: string,
+  { settings: { staticPrefix: prefix }, sageMaker }: ServerConfig,
+): Promise<void> {
+  const index = (await readFile(join(directory, 'index.html'), 'utf8'))
+    .replaceAll('__MILLRACE_BASE__', prefix)
+    .replaceAll('__MILLRACE_SAGEMAKER__', sageMaker ? 'on' : '')
   await app.register(fastifyStatic, {
     root: join(directory, 'assets'),
     prefix: `${prefix}/assets/`,
