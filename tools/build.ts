@@ -5,6 +5,7 @@ import bundle from '../packages/cli/bin/bundle.cjs'
 import { root } from './setup/step.mjs'
 
 const packages = join(root, 'packages')
+const runner = join(packages, 'sagemaker-local', 'src', 'runner')
 
 /**
  * Bundles the command line with everything it needs into a folder: one file to read in place
@@ -23,8 +24,11 @@ export async function build(folder: string): Promise<void> {
     },
     input: {
       main: join(packages, 'cli', 'src', 'main.ts'),
-      // Found by its name beside the file that starts it (`sqlite-database.ts`).
+      // Found by their names beside the files that start them: `sqlite-database.ts`,
+      // `runner-process.ts` and `instance.ts`.
       'writer-thread': join(packages, 'server', 'src', 'db', 'writer-thread.ts'),
+      'runner-main': join(runner, 'runner-main.ts'),
+      supervisor: join(runner, 'instance', 'supervisor.ts'),
     },
   })
   await bundled.write({

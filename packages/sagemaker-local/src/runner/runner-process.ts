@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { cacheDirectory } from '@millrace/scoring/python-environment'
 import type { PlaneSettings } from '../plane-settings.ts'
 
-const MAIN = fileURLToPath(new URL('./runner-main.ts', import.meta.url))
+// Beside this file, in the sources as in the bundle, where this may be a part of another file.
+const MAIN = join(import.meta.dirname, `runner-main${extname(import.meta.filename)}`)
 const RESTART_MS = 200
 const RESTART_MS_MAX = 10_000
 // A runner that lived this long did not die of its start.

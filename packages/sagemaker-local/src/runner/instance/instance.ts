@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, watch, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { cacheDirectory } from '@millrace/scoring/python-environment'
 import { InstanceEnd, type InstanceSpec, InstanceStart } from './instance-spec.ts'
 import { birthOf } from './process-birth.ts'
 
-const SUPERVISOR = fileURLToPath(new URL('./supervisor.ts', import.meta.url))
+// Beside this file, in the sources as in the bundle, where this may be a part of another file.
+const SUPERVISOR = join(import.meta.dirname, `supervisor${extname(import.meta.filename)}`)
 /** A supervisor that has not said that it is there after this long is not there. */
 const START_MS = 15_000
 const LOOK_MS = 500
