@@ -19,6 +19,7 @@ import {
   writeObject,
 } from './backup-folder.ts'
 import { inSnapshot, listTables, readLastId } from './database-catalog.ts'
+import { inBatches } from './in-batches.ts'
 import { withDatabase } from './open-database.ts'
 import { dumpTable, type TableDigest } from './table-dump.ts'
 
@@ -30,6 +31,9 @@ export interface BackupOptions {
   keep?: number | undefined
   print(line: string): void
 }
+
+/** Runs and logged models whose files are looked for at the same time. */
+const OWNERS_AT_ONCE = 16
 
 /** Tables that must not give out the id of something purged again. */
 const WITH_UNUSED_IDS = ['experiment']
@@ -116,25 +120,33 @@ async function copyArtifacts(
   async function* listFiles(): AsyncGenerator<string, TableDigest, undefined> {
     const hash = createHash('sha256')
     const digest = { rows: 0, bytes: 0 }
-    for (const uri of owners) {
-      const root = findRoot(uri, options)
-      if (root === undefined) {
+    for await (const { uri, files } of inBatches(owners, OWNERS_AT_ONCE, keepOwner)) {
+      if (files === undefined) {
         sum.unreachable.push(uri)
         continue
       }
-      for await (const file of walkFiles(root.store, root.base)) {
-        const backedUp = await keepFile({ uri, root, file, known }, options.folder)
-        if (backedUp === undefined) continue
-        const line = `${JSON.stringify(backedUp)}\n`
+      for (const file of files) {
+        const line = `${JSON.stringify(file)}\n`
         hash.update(line)
         digest.rows++
         digest.bytes += Buffer.byteLength(line)
         sum.files++
-        sum.fileBytes += backedUp.size
+        sum.fileBytes += file.size
         yield line
       }
     }
     return { ...digest, sha256: hash.digest('hex') }
+  }
+
+  async function keepOwner(uri: string): Promise<{ uri: string; files?: BackedUpFile[] }> {
+    const root = findRoot(uri, options)
+    if (root === undefined) return { uri }
+    const files: BackedUpFile[] = []
+    for await (const file of walkFiles(root.store, root.base)) {
+      const backedUp = await keepFile({ uri, root, file, known }, options.folder)
+      if (backedUp !== undefined) files.push(backedUp)
+    }
+    return { uri, files }
   }
 }
 

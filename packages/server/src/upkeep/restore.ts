@@ -6,6 +6,7 @@ import { type Db, insertRows, kindOf } from '../db/dialect.ts'
 import { readSchemaState } from '../db/migrate.ts'
 import { type BackedUpFile, type Manifest, readLines, readObject } from './backup-folder.ts'
 import { type CatalogTable, continueIds, listTables, sortByReferences } from './database-catalog.ts'
+import { inBatches } from './in-batches.ts'
 import { withDatabase } from './open-database.ts'
 import { type Cell, decodeRow, dumpTable } from './table-dump.ts'
 import { verifyBackup } from './verify-backup.ts'
@@ -21,6 +22,7 @@ export interface RestoreOptions {
 
 /** The key in the table `store` of a database that a restore is under way into. */
 const UNDER_WAY = 'restore'
+const FILES_AT_ONCE = 8
 const ROWS_PER_INSERT = 1000
 /** MySQL takes a statement of 16 MiB, unless it is set up otherwise. */
 const CHARACTERS_PER_INSERT = 2_000_000
@@ -101,15 +103,16 @@ async function restoreFiles(
   { id }: Manifest,
   { folder, settings }: RestoreOptions,
 ): Promise<number> {
-  let files = 0
-  for await (const line of readLines(folder, id, 'artifacts')) {
+  const restoreFile = async (line: string): Promise<void> => {
     const { uri, path, size, sha256 } = JSON.parse(line) as BackedUpFile
     const { store, base } = resolveRoot(uri, settings)
     const target = joinArtifactPaths(base, parseArtifactPath(path))
     const written = await store.write(target, readObject(folder, sha256), { sizeBytes: size })
-    if (written.sha256 !== sha256) {
-      throw new Error(`The bytes of ${uri}/${path} changed while they were restored.`)
-    }
+    if (written.sha256 === sha256) return
+    throw new Error(`The bytes of ${uri}/${path} changed while they were restored.`)
+  }
+  let files = 0
+  for await (const _ of inBatches(readLines(folder, id, 'artifacts'), FILES_AT_ONCE, restoreFile)) {
     files++
   }
   return files
