@@ -34,9 +34,8 @@ function existing(run: (database: DatabaseConfig) => Promise<void>) {
 }
 
 async function readDatabase(uri: string | undefined): Promise<DatabaseConfig> {
-  const { readConfig } = await import('@millrace/server/config')
-  const flags = uri === undefined ? {} : { 'backend-store-uri': uri }
-  return readConfig(flags, process.env, undefined).database
+  const { readDatabaseConfig } = await import('@millrace/server/database-config')
+  return readDatabaseConfig({ uri }, process.env)
 }
 
 async function upgrade(database: DatabaseConfig): Promise<void> {
