@@ -1,6 +1,12 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 
-const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
+/**
+ * Servers close connections that were idle, the hastiest of them after 2 s, and a request may then be
+ * on its way. Ours are closed first, because a request cannot be sent twice: it may be the one that
+ * ends a server.
+ */
+const IDLE_MS = 1_000
+const agent = new Agent({ keepAlive: true, timeout: IDLE_MS })
 
 /** What a server has answered. */
 export interface ServerAnswer {
