@@ -21,6 +21,8 @@ export interface PlaneOptions
   environment: NodeJS.ProcessEnv
   /** False for a plane whose jobs are carried on by a runner that somebody else starts. */
   hasRunner?: boolean
+  /** Answers the pages of a tracking server, which shows this text; without it, none. */
+  pagesToken?: string
 }
 
 /** A control plane that answers. */
@@ -59,7 +61,13 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
   const state = openState(directory)
   const objects = openObjectStore(join(directory, 's3'))
   const images = openImageStore(join(directory, 'registry'))
-  const app = createPlaneApp({ settings, state, objects, images })
+  const app = createPlaneApp({
+    settings,
+    state,
+    objects,
+    images,
+    pagesToken: options.pagesToken,
+  })
   const url = await app.listen({ host, port: options.port ?? DEFAULT_PORT })
   settings.url = url
   const runner = options.hasRunner === false ? undefined : startRunner(settings)

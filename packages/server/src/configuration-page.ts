@@ -40,8 +40,9 @@ function row(option: ServerOption): string {
   return `| ${flag(option)} | ${env} | ${byDefault} | ${option.describe} |`
 }
 
-function flag({ name, short, value, isNegatable, isFromEnvironmentOnly }: ServerOption): string {
+function flag(option: ServerOption): string {
+  const { name, short, value, isNegatable, isValueOptional, isFromEnvironmentOnly } = option
   if (isFromEnvironmentOnly) return 'none'
   const long = isNegatable ? `\`--${name}\`, \`--no-${name}\`` : `\`--${name}\``
-  return `${short ? `\`-${short}\`, ` : ''}${long}${value ? ` ${value}` : ''}`
+  return `${short ? `\`-${short}\`, ` : ''}${long}${value ? ` ${isValueOptional ? `[${value}]` : value}` : ''}`
 }

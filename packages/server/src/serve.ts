@@ -3,11 +3,14 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createApp } from './app.ts'
 import { checkStores } from './artifacts/check-stores.ts'
 import type { ServerConfig } from './config.ts'
+import type { PlaneAddress } from './http/sagemaker-proxy.ts'
 
 /** A server that listens. */
 export interface RunningServer {
   /** Where it is reached, with the static prefix and without a slash at the end. */
   url: string
+  /** Lets the pages ask a control plane, for which the settings must have a place. */
+  linkPlane(address: PlaneAddress): void
   /** Is not ready for `drainSeconds`, finishes the requests under way, then closes everything. */
   close(): Promise<void>
 }
@@ -30,6 +33,9 @@ export async function serve(config: ServerConfig): Promise<RunningServer> {
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return {
     url: `http://${host}:${port}${config.settings.staticPrefix}`,
+    linkPlane(address) {
+      app.plane.address = address
+    },
     async close() {
       app.drain()
       if (config.drainSeconds > 0) await wait(config.drainSeconds * 1000)

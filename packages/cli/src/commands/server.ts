@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describeDatabase, type OptionValues, readConfig } from '@millrace/server/config'
 import { REFUSED_OPTIONS, SERVER_OPTIONS, type ServerOption } from '@millrace/server/server-options'
 import { type Command, Option } from 'commander'
+import { announcePlane, startPlaneBeside } from './server-plane.ts'
 import { isWorker, superviseWorkers, type WorkerReady } from './server-workers.ts'
 
 const UI_DIRECTORY = fileURLToPath(new URL('../../../ui/dist', import.meta.url))
@@ -24,8 +25,10 @@ export function addServerCommand(program: Command, name: 'server' | 'ui'): void 
   })
 }
 
-function toOptions({ name, short, value, isNegatable, describe, defaultsTo }: ServerOption) {
-  const flags = `${short ? `-${short}, ` : ''}--${name}${value ? ` <${value}>` : ''}`
+function toOptions(setting: ServerOption) {
+  const { name, short, value, isValueOptional, isNegatable, describe, defaultsTo } = setting
+  const placeholder = value && (isValueOptional ? ` [${value}]` : ` <${value}>`)
+  const flags = `${short ? `-${short}, ` : ''}--${name}${placeholder ?? ''}`
   const shown = defaultsTo ? `${describe} (default: ${defaultsTo})` : describe
   const option = new Option(flags, shown)
   return isNegatable ? [option, new Option(`--no-${name}`, `Not: ${describe}`)] : [option]
@@ -66,9 +69,15 @@ async function runServer(flags: OptionValues): Promise<void> {
   }
   const { serve } = await import('@millrace/server/serve')
   const server = await serve(config)
-  stopOnSignal(() => server.close(), config.drainSeconds)
+  const { sageMaker } = config
+  const plane = sageMaker && (await startPlaneBeside(server, sageMaker))
+  stopOnSignal(async () => {
+    await plane?.[Symbol.asyncDispose]()
+    await server.close()
+  }, config.drainSeconds)
   if (isWorker()) return void process.send?.({ url: server.url } satisfies WorkerReady)
   announce(server.url)
+  if (plane) announcePlane(plane)
   if (flags['demo']) {
     const { fillDemo } = await import('../demo.ts')
     await fillDemo(server.url)

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance } from 'fastify'
+import { invokeEndpoint } from '../operations/invoke-endpoint.ts'
 import { operations, restOperations } from '../operations/operations.ts'
 import { mountRegistry } from '../registry/mount-registry.ts'
 import { mountS3 } from '../s3/mount-s3.ts'
+import { mountPages } from '../ui-api/mount-pages.ts'
+import { WatchedCalls } from '../ui-api/watched-calls.ts'
 import { type CallerOptions, createCaller, findKey } from './caller.ts'
 import { mountJson } from './mount-json.ts'
 import { mountQuery } from './mount-query.ts'
@@ -10,7 +13,9 @@ import { mountRest } from './mount-rest.ts'
 import { innerUrl } from './protocol.ts'
 
 /** Every protocol of the control plane on one port. */
-export function createPlaneApp(options: CallerOptions): FastifyInstance {
+export function createPlaneApp(
+  options: CallerOptions & { pagesToken?: string | undefined },
+): FastifyInstance {
   const app = fastify({
     logger: { level: 'error', stream: process.stderr },
     genReqId: () => randomUUID(),
@@ -26,9 +31,16 @@ export function createPlaneApp(options: CallerOptions): FastifyInstance {
   const caller = createCaller(options)
   app.register(async (scope) => mountJson(scope, operations, caller))
   app.register(async (scope) => mountQuery(scope, operations, caller))
-  app.register(async (scope) => mountRest(scope, restOperations, caller))
+  const calls = new WatchedCalls()
+  const watched = restOperations.map((operation) => calls.watch(operation))
+  app.register(async (scope) => mountRest(scope, watched, caller))
   app.register(async (scope) => mountRegistry(scope, registryOptions(options)))
   app.register(async (scope) => mountS3(scope, { store: options.objects, ...s3Options(options) }))
+  const { pagesToken: token } = options
+  if (token !== undefined) {
+    const pages = { token, context: options, calls, invoke: calls.watch(invokeEndpoint) }
+    app.register(async (scope) => mountPages(scope, pages))
+  }
   app.get('/.millrace/about', async () => about(options))
   return app
 }
