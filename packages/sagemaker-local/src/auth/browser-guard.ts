@@ -3,7 +3,8 @@ import { isIP } from 'node:net'
 
 // Names under which containers know the machine that they run on.
 const OWN_NAMES = ['localhost', 'host.docker.internal', 'host.containers.internal']
-const AWS_NAME = /^([a-z0-9.-]+\.)?amazonaws\.com(\.cn)?$/
+/** Hosts of AWS. */
+export const AWS_NAME = /^([a-z0-9.-]+\.)?amazonaws\.com(\.cn)?$/
 
 /**
  * Why a request seems to come from a web page that has no business here; undefined when it may pass.
