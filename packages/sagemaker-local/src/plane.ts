@@ -7,6 +7,7 @@ import { openImageStore } from './registry/image-store.ts'
 import { type RunnerProcess, startRunner } from './runner/runner-process.ts'
 import { openObjectStore } from './s3/object-store.ts'
 import { openState } from './state/open-state.ts'
+import { startUpkeep } from './upkeep.ts'
 
 /** How to start a control plane; what is left out has the value of `millrace sagemaker-local`. */
 export interface PlaneOptions
@@ -21,6 +22,8 @@ export interface PlaneOptions
   environment: NodeJS.ProcessEnv
   /** False for a plane whose jobs are carried on by a runner that somebody else starts. */
   hasRunner?: boolean
+  /** Hosts besides AWS's to which its proxy leads: `example.org`, `*.example.org`. None unless given. */
+  proxyTunnels?: string[]
   /** Answers the pages of a tracking server, which shows this text; without it, none. */
   pagesToken?: string
 }
@@ -67,9 +70,13 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
     objects,
     images,
     pagesToken: options.pagesToken,
+    proxyTunnels: options.proxyTunnels ?? [],
   })
   const url = await app.listen({ host, port: options.port ?? DEFAULT_PORT })
   settings.url = url
+  const upkeep = startUpkeep({ objects, images }, (error) =>
+    app.log.error({ err: error }, 'What is left over could not be removed'),
+  )
   const runner = options.hasRunner === false ? undefined : startRunner(settings)
   return {
     url,
@@ -78,6 +85,7 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
     async [Symbol.asyncDispose]() {
       await runner?.[Symbol.asyncDispose]()
       await app.close()
+      await upkeep[Symbol.asyncDispose]()
       images[Symbol.dispose]()
       objects[Symbol.dispose]()
       state.close()

@@ -1,7 +1,8 @@
 import { ListBucketsCommand, S3Client } from '@aws-sdk/client-s3'
 import { ListTrainingJobsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker'
-import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
+import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createSession, findKey } from '../src/auth/session-credentials.ts'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
 
 const key = { accessKeyId: 'team', secretAccessKey: 'a-secret-of-ours' }
@@ -33,6 +34,52 @@ describe.each(Object.entries(ask))('with keys, %s', (service, send) => {
     await expect(send({ ...key, accessKeyId: 'stranger' })).rejects.toMatchObject({
       name: service === 'S3' ? 'InvalidAccessKeyId' : 'UnrecognizedClientException',
     })
+  })
+})
+
+describe('a session of a role', () => {
+  const RoleArn = 'arn:aws:iam::123456789012:role/anybody'
+  async function assume(credentials: typeof key & { sessionToken?: string }) {
+    const sts = new STSClient({ ...running.client, credentials })
+    const command = new AssumeRoleCommand({ RoleArn, RoleSessionName: 'nightly' })
+    const { Credentials } = await sts.send(command)
+    return {
+      accessKeyId: Credentials?.AccessKeyId ?? '',
+      secretAccessKey: Credentials?.SecretAccessKey ?? '',
+      sessionToken: Credentials?.SessionToken ?? '',
+    }
+  }
+
+  test.each(Object.entries(ask))('is let in by %s with its token only', async (_service, send) => {
+    const session = await assume(key)
+
+    await expect(send(session)).resolves.toMatchObject({ $metadata: { httpStatusCode: 200 } })
+    const { sessionToken: _, ...bare } = session
+    await expect(send(bare)).rejects.toMatchObject({
+      name: expect.stringMatching(/^(InvalidToken|UnrecognizedClientException)$/),
+    })
+  })
+
+  test('assumes another role', async () => {
+    const second = await assume(await assume(key))
+    await expect(ask.STS(second)).resolves.toMatchObject({ Account: '123456789012' })
+  })
+
+  test('ends at its time, and with its key', () => {
+    const { accessKeyId, ...secrets } = createSession(key, 1_000_000)
+
+    expect(findKey([key], () => 999_000)(accessKeyId)).toEqual(secrets)
+    expect(() => findKey([key], () => 1_000_000)(accessKeyId)).toThrow(
+      expect.objectContaining({ code: 'ExpiredToken' }),
+    )
+    expect(findKey([{ ...key, accessKeyId: 'other' }], () => 0)(accessKeyId)).toBeUndefined()
+  })
+
+  test('cannot be lengthened by its owner', () => {
+    const { accessKeyId, secretAccessKey } = createSession(key, 1_000_000)
+    const longer = accessKeyId.replace(/^ASIA.{8}/, 'ASIAFFFFFFFF')
+
+    expect(findKey([key], () => 0)(longer)?.secretAccessKey).not.toBe(secretAccessKey)
   })
 })
 

@@ -3,6 +3,7 @@ const CODES = {
   AccessDenied: 'MissingAuthenticationTokenException',
   AuthorizationHeaderMalformed: 'IncompleteSignatureException',
   AuthorizationQueryParametersError: 'IncompleteSignatureException',
+  ExpiredToken: 'ExpiredTokenException',
   InvalidAccessKeyId: 'UnrecognizedClientException',
   InvalidRequest: 'IncompleteSignatureException',
   InvalidToken: 'UnrecognizedClientException',

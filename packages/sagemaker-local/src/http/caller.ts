@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { type FindSigningKey, verifySigV4 } from '../auth/sigv4.ts'
+import { findKey } from '../auth/session-credentials.ts'
+import { verifySigV4 } from '../auth/sigv4.ts'
 import { SigV4Error } from '../auth/sigv4-error.ts'
 import type { OperationContext } from '../operations/operation.ts'
 import type { AccessKey, PlaneSettings } from '../plane-settings.ts'
@@ -44,11 +45,6 @@ export function createCaller({ settings, state, objects, images }: CallerOptions
       userAgent: headers['user-agent'] ?? '',
     }
   }
-}
-
-/** The key of an id; a session token is not looked at, because nobody can make one that matters. */
-export function findKey(keys: AccessKey[]): FindSigningKey {
-  return (accessKeyId) => keys.find((key) => key.accessKeyId === accessKeyId)
 }
 
 function verify(request: IncomingMessage, url: string, body: Buffer, keys: AccessKey[]): void {

@@ -8,7 +8,12 @@ export type Protocol = 'json' | 'query' | 'rest' | 'registry' | 'plane' | 's3'
  * Where the routes of the protocols lie inside. No client asks for such a path: a bucket's name
  * begins with a letter or a digit.
  */
-export const INNER_PATH = { json: '/.aws/json', query: '/.aws/query', rest: '/.aws/rest' } as const
+export const INNER_PATH = {
+  json: '/.aws/json',
+  query: '/.aws/query',
+  rest: '/.aws/rest',
+  s3: '/.aws/s3',
+} as const
 
 /**
  * Which protocol a request speaks: the header of AWS JSON, then the service it was signed for, then
@@ -35,7 +40,17 @@ export function protocolOf(request: Pick<IncomingMessage, 'method' | 'headers' |
 export function innerUrl(request: Pick<IncomingMessage, 'method' | 'headers' | 'url'>): string {
   const url = request.url ?? '/'
   const protocol = protocolOf(request)
-  if (protocol === 'json' || protocol === 'query') return INNER_PATH[protocol]
-  if (protocol === 'rest') return `${INNER_PATH.rest}${url}`
-  return url
+  // S3 and the registry decode addresses themselves, and say in their own words when they cannot.
+  if (protocol === 'registry') return '/v2'
+  if (protocol === 'rest') return `${INNER_PATH.rest}${isDecodable(url) ? url : '/'}`
+  return protocol === 'plane' ? url : INNER_PATH[protocol]
+}
+
+function isDecodable(url: string): boolean {
+  try {
+    decodeURIComponent(url.split('?', 1)[0] ?? '')
+    return true
+  } catch {
+    return false
+  }
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { createSession, keyOfSession } from '../auth/session-credentials.ts'
 import { AwsError } from '../http/aws-error.ts'
+import type { AccessKey } from '../plane-settings.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { RoleArn } from './resource-names.ts'
 
@@ -36,19 +38,18 @@ export const identityOperations = [
     }),
     run({ settings, accessKeyId }, input) {
       const role = input.RoleArn.split('/').at(-1) ?? settings.roleName
-      const lastsMs = (input.DurationSeconds ?? SESSION_SECONDS) * 1000
-      const key = settings.accessKeys.find((key) => key.accessKeyId === accessKeyId)
+      const expiresMs = Date.now() + (input.DurationSeconds ?? SESSION_SECONDS) * 1000
+      const session = sessionOf(settings.accessKeys, accessKeyId ?? '', expiresMs)
       return {
         AssumedRoleUser: {
           AssumedRoleId: `${roleId(role)}:${input.RoleSessionName}`,
           Arn: `arn:aws:sts::${settings.accountId}:assumed-role/${role}/${input.RoleSessionName}`,
         },
-        // The caller's own key goes on being the one that is checked.
         Credentials: {
-          AccessKeyId: key?.accessKeyId ?? 'millrace',
-          SecretAccessKey: key?.secretAccessKey ?? 'millrace',
-          SessionToken: 'millrace',
-          Expiration: new Date(Date.now() + lastsMs),
+          AccessKeyId: session?.accessKeyId ?? 'millrace',
+          SecretAccessKey: session?.secretAccessKey ?? 'millrace',
+          SessionToken: session?.sessionToken ?? 'millrace',
+          Expiration: new Date(expiresMs),
         },
       }
     },
@@ -91,6 +92,12 @@ export const identityOperations = [
     },
   }),
 ]
+
+/** A session of the key that has signed the request, itself or by a session. */
+function sessionOf(keys: AccessKey[], accessKeyId: string, expiresMs: number) {
+  const key = keys.find((own) => own.accessKeyId === accessKeyId) ?? keyOfSession(keys, accessKeyId)
+  return key && createSession(key, expiresMs)
+}
 
 function role({ settings }: OperationContext, RoleName: string) {
   const trust = {

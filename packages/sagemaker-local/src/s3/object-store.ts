@@ -58,10 +58,11 @@ export function openObjectStore(directory: string): ObjectStore {
 export async function removeOrphans(store: ObjectStore, nowMs = Date.now()): Promise<number> {
   const old = await listOldBlobs(store.blobs, nowMs - ORPHAN_AFTER_MS)
   const named = new Set<string>()
+  // In this order: another process may complete an upload meanwhile, which makes parts an object.
+  for (const { blob } of store.sql('SELECT blob FROM parts').iterate()) named.add(String(blob))
   for (const { blobs } of store.sql('SELECT blobs FROM objects').iterate()) {
     for (const { id } of JSON.parse(String(blobs)) as { id: string }[]) named.add(id)
   }
-  for (const { blob } of store.sql('SELECT blob FROM parts').iterate()) named.add(String(blob))
   const orphans = old.filter((id) => !named.has(id))
   await removeBlobs(store.blobs, orphans)
   return orphans.length
