@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { cacheDirectory } from '@millrace/scoring/python-environment'
 import type { Command } from 'commander'
 import { z } from 'zod'
@@ -9,6 +10,7 @@ interface EnvFlags {
   region?: string
   trackingUri?: string
   notebook?: true
+  proxy?: true
 }
 
 const METADATA_FOLDER = '/opt/ml/metadata'
@@ -33,6 +35,7 @@ export function addEnvCommand(program: Command): void {
     .option('--region <region>', "another region than the control plane's own")
     .option('--tracking-uri <uri>', 'another MLflow tracking server than the one jobs are told of')
     .option('--notebook', `write ${METADATA_FOLDER}, where get_execution_role() looks first`)
+    .option('--proxy', 'lead requests to the hosts of AWS here too, whatever names them')
     .action(printEnvironment)
 }
 
@@ -57,6 +60,7 @@ async function printEnvironment(flags: EnvFlags): Promise<void> {
     AWS_EC2_METADATA_DISABLED: 'true',
     SAGEMAKER_USER_CONFIG_OVERRIDE: config,
     ...(tracking === undefined ? {} : { MLFLOW_TRACKING_URI: tracking }),
+    ...(flags.proxy ? await proxyVariables(url, folder) : {}),
   }
   const lines = Object.entries(exports).map(([name, value]) => `export ${name}=${quoted(value)}\n`)
   if (!about.needsKeys) lines.unshift('unset AWS_PROFILE AWS_SESSION_TOKEN\n')
@@ -65,6 +69,33 @@ async function printEnvironment(flags: EnvFlags): Promise<void> {
     process.stderr.write(
       'millrace: This control plane checks keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to one of them.\n',
     )
+  }
+}
+
+/**
+ * What makes clients take the control plane for the hosts of AWS: it is their proxy, and they trust
+ * its authority besides those that they trust anyway.
+ */
+async function proxyVariables(url: string, folder: string): Promise<Record<string, string>> {
+  const answer = await fetch(`${url}/.millrace/authority.pem`, {
+    signal: AbortSignal.timeout(ANSWER_MS),
+  })
+  if (!answer.ok) throw new Error(`The control plane at ${url} has no proxy (${answer.status}).`)
+  const own = await answer.text()
+  const authority = join(folder, `authority-${new URL(url).host.replace(/\W/g, '-')}.pem`)
+  const bundle = authority.replace(/\.pem$/, '-and-others.pem')
+  writeFileSync(authority, own)
+  writeFileSync(bundle, [...rootCertificates, own].join('\n'))
+  const before = (process.env['NO_PROXY'] ?? process.env['no_proxy'] ?? '').split(',')
+  const direct = [...new Set(['127.0.0.1', 'localhost', '::1', ...before.filter(Boolean)])]
+  return {
+    HTTPS_PROXY: url,
+    https_proxy: url,
+    NO_PROXY: direct.join(','),
+    no_proxy: direct.join(','),
+    AWS_CA_BUNDLE: bundle,
+    REQUESTS_CA_BUNDLE: bundle,
+    NODE_EXTRA_CA_CERTS: authority,
   }
 }
 

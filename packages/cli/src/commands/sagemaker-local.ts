@@ -13,6 +13,7 @@ interface PlaneFlags {
   jobs: number
   region: string
   accountId: string
+  proxyAllow: string[]
   accessKey: { accessKeyId: string; secretAccessKey: string }[]
 }
 
@@ -45,6 +46,13 @@ export function addSageMakerLocalCommand(program: Command): void {
         .argParser(accessKey)
         .default([]),
     )
+    .option(
+      '--proxy-allow <host>',
+      'a host besides those of AWS that `millrace env --proxy` lets through, *.x.org for all below ' +
+        'x.org; repeatable',
+      host,
+      [],
+    )
     .action(serve)
 }
 
@@ -67,6 +75,7 @@ async function serve(flags: PlaneFlags): Promise<void> {
     trackingUri: flags.trackingUri,
     imagesFile: flags.images,
     places: flags.jobs,
+    proxyTunnels: flags.proxyAllow,
     environment: process.env,
   })
   process.stdout.write(`SageMaker is at ${plane.url}, its data in ${plane.settings.directory}.\n`)
@@ -86,6 +95,11 @@ function region(text: string): string {
 function accountId(text: string): string {
   if (/^\d{12}$/.test(text)) return text
   throw new InvalidArgumentError('It must be twelve digits.')
+}
+
+function host(text: string, hosts: string[] = []): string[] {
+  if (/^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(text)) return [...hosts, text]
+  throw new InvalidArgumentError('It must be a host, such as example.org or *.example.org.')
 }
 
 function accessKey(text: string, keys: PlaneFlags['accessKey'] = []) {
