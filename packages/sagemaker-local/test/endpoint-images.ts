@@ -83,7 +83,9 @@ export interface ServingClients {
 }
 
 /** Clients of a plane, with a bucket, a model archive and an image in it. */
-export async function startServing(plane: TestPlane): Promise<ServingClients> {
+export async function startServing(
+  plane: Pick<TestPlane, 'client' | 'directory'>,
+): Promise<ServingClients> {
   const sagemaker = new SageMakerClient(plane.client)
   const runtime = new SageMakerRuntimeClient(plane.client)
   const s3 = new S3Client({ ...plane.client, forcePathStyle: true })

@@ -12,9 +12,12 @@ import {
   ListTagsCommand,
   UpdateEndpointCommand,
 } from '@aws-sdk/client-sagemaker'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ROLE, type ServingClients, startServing } from './endpoint-images.ts'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
+
+// Processes are started and ended, each of which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 let plane: TestPlane
 let clients: ServingClients

@@ -16,11 +16,14 @@ import {
   UpdateEndpointWeightsAndCapacitiesCommand,
 } from '@aws-sdk/client-sagemaker'
 import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { ROLE, type ServingClients, startServing } from './endpoint-images.ts'
 import { imageLayer, pushImage } from './pushed-images.ts'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
+
+// Processes are started and ended, each of which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 const Told = z.object({
   name: z.string().nullable(),

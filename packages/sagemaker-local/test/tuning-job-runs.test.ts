@@ -11,8 +11,11 @@ import {
   SageMakerClient,
   StopHyperParameterTuningJobCommand,
 } from '@aws-sdk/client-sagemaker'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
+
+// Processes are started and ended, each of which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 const TRAIN = `#!/usr/bin/env python3
 import json, sys, time
@@ -211,6 +214,38 @@ describe('a tuning job', () => {
       HyperParameterTuningJobStatus: 'Stopped',
       TrainingJobStatusCounters: { InProgress: 0, Stopped: 2 },
     })
+  })
+
+  test('ends a trial early that is worse than the median of the others at its epoch', async () => {
+    const Values = ['3', '3.1', '3.2', '9']
+    await create(
+      jobInput(
+        'early',
+        {
+          Strategy: 'Grid',
+          TrainingJobEarlyStoppingType: 'Auto',
+          ParameterRanges: { CategoricalParameterRanges: [{ Name: 'x', Values }] },
+          ResourceLimits: { MaxParallelTrainingJobs: 4 },
+        },
+        { epochs: '600', pause: '0.1' },
+      ),
+    )
+    const statuses = async () =>
+      new Map(
+        (await trialsOf('early')).map(({ TunedHyperParameters, TrainingJobStatus }) => [
+          TunedHyperParameters?.['x'],
+          TrainingJobStatus,
+        ]),
+      )
+    while ((await statuses()).get('9') !== 'Stopped') {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+
+    expect((await statuses()).get('3')).toBe('InProgress')
+    await sagemaker.send(
+      new StopHyperParameterTuningJobCommand({ HyperParameterTuningJobName: 'early' }),
+    )
+    expect((await ended('early')).ObjectiveStatusCounters).toMatchObject({ Succeeded: 4 })
   })
 
   test('whose jobs all fail says so after five', async () => {
