@@ -4,6 +4,7 @@ import { addBackupCommand } from './commands/backup.ts'
 import { addDbCommands } from './commands/db-commands.ts'
 import { addDeploymentsCommands } from './commands/deployments-commands.ts'
 import { addDoctorAws } from './commands/doctor-aws.ts'
+import { addDoctorSageMaker } from './commands/doctor-sagemaker.ts'
 import { addEnvCommand } from './commands/env.ts'
 import { addGcCommand } from './commands/gc.ts'
 import { addImagesCommands } from './commands/images-commands.ts'
@@ -37,6 +38,7 @@ addTrainCommand(program)
 addImagesCommands(program)
 addAwsCommands(program)
 addDoctorAws(program)
+addDoctorSageMaker(program)
 addSageMakerLocalCommand(program)
 addEnvCommand(program)
 addBuildAndPushContainer(program)
