@@ -101,5 +101,5 @@ async function assumeRole(RoleArn: string, region: string) {
 export function isAbsent(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (/^(NoSuch|ResourceNotFound)/.test(error.name)) return true
-  return error.name === 'ValidationException' && /could not find/i.test(error.message)
+  return error.name === 'ValidationException' && /could not find|not found/i.test(error.message)
 }

@@ -32,10 +32,8 @@ export async function registerJob(
   const job = await aws.sagemaker
     .send(new DescribeTrainingJobCommand({ TrainingJobName: trainingJob }))
     .catch((error: unknown) => {
-      const isMissing = isAbsent(error) || /not found/.test(String(error))
-      throw isMissing
-        ? notFound(`There is no training job '${trainingJob}' in ${aws.region}.`)
-        : error
+      if (!isAbsent(error)) throw error
+      throw notFound(`There is no training job '${trainingJob}' in ${aws.region}.`)
     })
   if (job.TrainingJobStatus !== 'Completed') {
     const why = job.FailureReason ? `: ${job.FailureReason}` : ''
