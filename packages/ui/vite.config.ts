@@ -3,12 +3,14 @@ import { defineConfig, type Plugin } from 'vite'
 
 /** What index.html says for the server's static prefix; the server replaces it as it sends the page. */
 const BASE = '__MILLRACE_BASE__'
+/** Likewise for whether a control plane of SageMaker runs beside the server. */
+const SAGEMAKER = '__MILLRACE_SAGEMAKER__'
 
 /** In development nobody stands between vite and the browser, so the prefix is empty. */
 const emptyBaseInDevelopment: Plugin = {
   name: 'empty-base-in-development',
   apply: 'serve',
-  transformIndexHtml: (html) => html.replaceAll(BASE, ''),
+  transformIndexHtml: (html) => html.replaceAll(BASE, '').replaceAll(SAGEMAKER, 'on'),
 }
 
 const api = process.env['MILLRACE_DEV_API'] ?? 'http://127.0.0.1:5050'

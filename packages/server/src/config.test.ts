@@ -101,3 +101,27 @@ describe('settings', () => {
     expect(config.settings.allowsLocalLocations).toBe(false)
   })
 })
+
+describe('the control plane of SageMaker', () => {
+  test('is started when it is asked for, beside the database, at its own port unless told', () => {
+    const uri = { 'backend-store-uri': 'sqlite:////data/runs.db' }
+
+    expect(read(uri).sageMaker).toBeUndefined()
+    expect(read({ ...uri, 'sagemaker-local': true }).sageMaker).toEqual({
+      port: 5055,
+      directory: '/data/sagemaker',
+      imagesFile: undefined,
+    })
+    expect(read({ ...uri, 'sagemaker-local': '0' }).sageMaker?.port).toBe(0)
+    expect(read(uri, { MILLRACE_SAGEMAKER_LOCAL: 'false' }).sageMaker).toBeUndefined()
+  })
+
+  test.each([
+    [{ host: '0.0.0.0', 'allow-unauthenticated': true }, /listen on 127\.0\.0\.1/],
+    [{ 'disable-security-middleware': true }, /without --disable-security-middleware/],
+    [{ workers: '2', 'backend-store-uri': 'postgresql://a:b@c/d' }, /leave out --workers 2/],
+  ])('is refused with %j', (flags, problem) => {
+    expect(problemsOf(flags)).toBe('')
+    expect(problemsOf({ ...flags, 'sagemaker-local': true })).toMatch(problem)
+  })
+})

@@ -1,5 +1,5 @@
 import type { Endpoint } from '@millrace/api/endpoint'
-import { ApiError } from '@millrace/api/errors'
+import { ApiError, ERROR_STATUS, type ErrorCode } from '@millrace/api/errors'
 import { type Call, createClient } from '@millrace/client/client'
 import { QueryClient, queryOptions, useMutation } from '@tanstack/react-query'
 import { basePath } from './base-path.ts'
@@ -30,6 +30,46 @@ export function query<C extends Call<never> | Call>(call: C, input: InputOf<C>) 
     queryKey: [endpoint.path, input] as const,
     queryFn: ({ signal }) => (call as Call)(input, { signal }) as Promise<OutputOf<C>>,
   })
+}
+
+const PLANE_ROOT = `${basePath}/ajax-api/millrace/sagemaker`
+
+/** A question to the control plane of SageMaker beside the server; `path` begins with a slash. */
+export function planeQuery<Answer>(path: string) {
+  return queryOptions({
+    queryKey: ['plane', path] as const,
+    queryFn: ({ signal }) => askPlane<Answer>(path, { signal }),
+  })
+}
+
+/** A path of the control plane, with the names in it escaped. */
+export function planePath(texts: TemplateStringsArray, ...names: string[]): string {
+  return String.raw({ raw: texts }, ...names.map(encodeURIComponent))
+}
+
+/** Asks the control plane, or tells it something where there is a body. */
+export async function askPlane<Answer>(
+  path: string,
+  { body, signal }: { body?: object; signal?: AbortSignal } = {},
+): Promise<Answer> {
+  const response = await fetch(PLANE_ROOT + path, {
+    method: body ? 'POST' : 'GET',
+    ...(body && {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    }),
+    ...(signal && { signal }),
+  })
+  if (response.ok) return response.json() as Promise<Answer>
+  throw toPlaneError(response.status, await response.text())
+}
+
+function toPlaneError(status: number, text: string): Error {
+  const message = messageIn(text) ?? `The control plane answered ${status}`
+  const code = /"error_code":\s*"(\w+)"/.exec(text)?.[1]
+  return code !== undefined && code in ERROR_STATUS
+    ? new ApiError(code as ErrorCode, message)
+    : new Error(message)
 }
 
 /** A change through the API; whatever is on screen is asked for again once it is stored. */
@@ -75,8 +115,13 @@ export function bytesQuery(url: string, limit: number) {
 
 async function failureText(response: Response): Promise<string> {
   const text = await response.text()
-  const message = /"message":\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1]
-  return message ?? `The server answered ${response.status}`
+  return messageIn(text) ?? `The server answered ${response.status}`
+}
+
+/** The message of an error's JSON. */
+function messageIn(text: string): string | undefined {
+  const quoted = /"message":\s*("(?:[^"\\]|\\.)*")/.exec(text)?.[1]
+  return quoted === undefined ? undefined : String(JSON.parse(quoted))
 }
 
 async function readUpTo(response: Response, limit: number): Promise<Bytes> {

@@ -10,6 +10,7 @@ import { NotFound } from './components/NotFound.tsx'
 import { PageError } from './components/PageError.tsx'
 import { readCompareSearch } from './pages/compare/compare-search.ts'
 import { readExperimentsSearch } from './pages/experiments/experiments-search.ts'
+import { readJobsSearch } from './pages/jobs/jobs-search.ts'
 import { readModelsSearch } from './pages/models/models-search.ts'
 import { readRunSearch } from './pages/run/run-search.ts'
 import { readRunsSearch } from './pages/runs/runs-search.ts'
@@ -87,10 +88,67 @@ const version = createRoute({
   component: lazyRouteComponent(() => import('./pages/models/VersionPage.tsx'), 'VersionPage'),
 })
 
+const jobs = createRoute({
+  getParentRoute: () => root,
+  path: '/jobs',
+  validateSearch: readJobsSearch,
+  component: lazyRouteComponent(() => import('./pages/jobs/JobsPage.tsx'), 'JobsPage'),
+})
+
+const trainingJob = createRoute({
+  getParentRoute: () => root,
+  path: '/jobs/training/$name',
+  loader: async ({ params }) =>
+    (await import('./pages/jobs/TrainingJobPage.tsx')).loader(params.name),
+  component: lazyRouteComponent(
+    () => import('./pages/jobs/TrainingJobPage.tsx'),
+    'TrainingJobPage',
+  ),
+})
+
+const tuningJob = createRoute({
+  getParentRoute: () => root,
+  path: '/jobs/tuning/$name',
+  loader: async ({ params }) =>
+    (await import('./pages/jobs/TuningJobPage.tsx')).loader(params.name),
+  component: lazyRouteComponent(() => import('./pages/jobs/TuningJobPage.tsx'), 'TuningJobPage'),
+})
+
+const transformJob = createRoute({
+  getParentRoute: () => root,
+  path: '/jobs/transform/$name',
+  loader: async ({ params }) =>
+    (await import('./pages/jobs/TransformJobPage.tsx')).loader(params.name),
+  component: lazyRouteComponent(
+    () => import('./pages/jobs/TransformJobPage.tsx'),
+    'TransformJobPage',
+  ),
+})
+
+const endpoints = createRoute({
+  getParentRoute: () => root,
+  path: '/endpoints',
+  component: lazyRouteComponent(
+    () => import('./pages/endpoints/EndpointsPage.tsx'),
+    'EndpointsPage',
+  ),
+})
+
+const endpoint = createRoute({
+  getParentRoute: () => root,
+  path: '/endpoints/$name',
+  loader: async ({ params }) =>
+    (await import('./pages/endpoints/EndpointPage.tsx')).loader(params.name),
+  component: lazyRouteComponent(() => import('./pages/endpoints/EndpointPage.tsx'), 'EndpointPage'),
+})
+
 /** Every URL of the pages. */
 export function createAppRouter(basepath: string) {
   return createRouter({
-    routeTree: root.addChildren([start, experiments, runs, run, compare, models, model, version]),
+    routeTree: root.addChildren([
+      ...[start, experiments, runs, run, compare, models, model, version],
+      ...[jobs, trainingJob, tuningJob, transformJob, endpoints, endpoint],
+    ]),
     basepath: basepath === '' ? '/' : basepath,
     parseSearch: parseUrlSearch,
     stringifySearch: stringifyUrlSearch,

@@ -1,6 +1,6 @@
 import { Link, Outlet } from '@tanstack/react-router'
-import { Boxes, FlaskConical, Monitor, Moon, PanelLeft, Sun } from 'lucide-react'
-import { basePath } from '../base-path.ts'
+import { Boxes, FlaskConical, ListChecks, Monitor, Moon, PanelLeft, Radio, Sun } from 'lucide-react'
+import { basePath, hasPlane } from '../base-path.ts'
 import { useStoredState } from '../ui/use-stored-state.ts'
 import { ServerStatus } from './ServerStatus.tsx'
 import { chooseTheme, type Theme, useChosenTheme } from './theme.ts'
@@ -9,6 +9,8 @@ import './frame.css'
 const PLACES = [
   { to: '/experiments', name: 'Experiments', icon: FlaskConical },
   { to: '/models', name: 'Models', icon: Boxes },
+  { to: '/jobs', name: 'Jobs', icon: ListChecks, isOfPlane: true },
+  { to: '/endpoints', name: 'Endpoints', icon: Radio, isOfPlane: true },
 ] as const
 
 /** The rail beside every page. */
@@ -21,12 +23,14 @@ export function Frame() {
           <img src={`${basePath}/assets/mark-1.svg`} alt="" />
           <span className="rail-text">Millrace</span>
         </Link>
-        {PLACES.map(({ to, name, icon: Icon }) => (
-          <Link key={to} to={to} className="rail-link" title={name}>
-            <Icon className="icon" aria-hidden />
-            <span className="rail-text">{name}</span>
-          </Link>
-        ))}
+        {PLACES.filter((place) => hasPlane || !('isOfPlane' in place)).map(
+          ({ to, name, icon: Icon }) => (
+            <Link key={to} to={to} className="rail-link" title={name}>
+              <Icon className="icon" aria-hidden />
+              <span className="rail-text">{name}</span>
+            </Link>
+          ),
+        )}
         <div className="rail-foot">
           <ThemeButton />
           <button

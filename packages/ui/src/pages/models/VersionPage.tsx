@@ -11,6 +11,7 @@ import { client, query, queryClient } from '../../query.ts'
 import { CopyButton } from '../../ui/CopyButton.tsx'
 import { Time } from '../../ui/Time.tsx'
 import { VersionActions } from './VersionActions.tsx'
+import { VersionEndpoints } from './VersionEndpoints.tsx'
 import { SourceRun } from './VersionsTable.tsx'
 import { filesOfVersion } from './version-files.ts'
 import './models.css'
@@ -120,6 +121,7 @@ export function VersionPage() {
           <Suspense>
             <SignatureSection name={name} version={number} />
           </Suspense>
+          <VersionEndpoints name={name} version={number} tags={tags} />
           <TagEditor
             tags={tags.map(({ key, value }) => [key, value] as const)}
             onSet={(key, value) => client.modelVersions.setTag({ ...where, key, value })}

@@ -1,5 +1,7 @@
 import type { Run } from '@millrace/api/runs'
-import type { ReactNode } from 'react'
+import { Link } from '@tanstack/react-router'
+import { hasPlane } from '../../base-path.ts'
+import { Fact, Identity } from '../../components/Identity.tsx'
 import { RunState } from '../../components/RunState.tsx'
 import { formatDuration } from '../../format.ts'
 import { durationOf, valuesOf } from '../../run-values.ts'
@@ -13,9 +15,11 @@ export function RunIdentity({ run }: { run: Run }) {
   const { tags } = valuesOf(run)
   const duration = durationOf(run, useNow())
   const source = tags.get('mlflow.source.name')
+  const job = tags.get('sagemaker.training_job_name')
+  const tuning = tags.get('sagemaker.tuning_job_name')
   const commit = tags.get('mlflow.source.git.commit')
   return (
-    <dl className="identity">
+    <Identity>
       <Fact name="State">
         <RunState status={info.status} withName />
         {info.lifecycle_stage === 'deleted' && <span className="chip">deleted</span>}
@@ -40,19 +44,24 @@ export function RunIdentity({ run }: { run: Run }) {
           <CopyButton text={commit} label="Copy commit" />
         </Fact>
       )}
+      {hasPlane && job !== undefined && (
+        <Fact name="Job">
+          <Link to="/jobs/training/$name" params={{ name: job }}>
+            {job}
+          </Link>
+        </Fact>
+      )}
+      {hasPlane && tuning !== undefined && (
+        <Fact name="Tuning">
+          <Link to="/jobs/tuning/$name" params={{ name: tuning }}>
+            {tuning}
+          </Link>
+        </Fact>
+      )}
       <Fact name="Id">
         <code className="truncate">{info.run_id}</code>
         <CopyButton text={info.run_id} label="Copy run id" />
       </Fact>
-    </dl>
-  )
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
+    </Identity>
   )
 }

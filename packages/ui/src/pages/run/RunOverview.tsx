@@ -10,6 +10,7 @@ import { RunCurves } from './RunCurves.tsx'
 import { RunFamily } from './RunFamily.tsx'
 import { RunModels } from './RunModels.tsx'
 import type { RunSearch } from './run-search.ts'
+import '../../components/overview.css'
 
 interface RunOverviewProps {
   run: Run
