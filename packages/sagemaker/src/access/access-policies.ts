@@ -1,3 +1,5 @@
+import { cloudformationNetworkPolicy, cloudformationPolicy } from './cloudformation-policy.ts'
+
 /** What the policies are about. */
 export interface AccessScope {
   partition: string
@@ -32,6 +34,9 @@ export const POLICIES = {
   execution: 'ECS when it starts the server',
   push: 'who pushes images',
   deploy: 'who deploys the stack: CloudFormation acts as the role PROJECT-deploy',
+  cloudformation: 'the role PROJECT-deploy, for what has a name of its own',
+  'cloudformation-network':
+    'the role PROJECT-deploy too, for networks and what has no name of its own',
   sagemaker: 'who trains and deploys models with millrace sagemaker',
 } as const
 
@@ -39,7 +44,15 @@ export type PolicyName = keyof typeof POLICIES
 
 /** The policy of that name, with no more than what the named one does. */
 export function accessPolicy(name: PolicyName, scope: AccessScope): AccessPolicy {
-  const statements = { task, execution, push, deploy, sagemaker }
+  const statements = {
+    task,
+    execution,
+    push,
+    deploy,
+    sagemaker,
+    cloudformation: cloudformationPolicy,
+    'cloudformation-network': cloudformationNetworkPolicy,
+  }
   return { Version: '2012-10-17', Statement: statements[name](scope) }
 }
 
