@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { PlaneSettings } from '../plane-settings.ts'
+import { startBeating } from './beat.ts'
 import { jobKinds } from './job-kinds.ts'
 import { runJobs } from './runner.ts'
 
@@ -13,6 +14,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => en
 
 const orphaned = new AbortController()
 process.on('disconnect', () => orphaned.abort())
+startBeating()
 
 await runJobs({
   settings,

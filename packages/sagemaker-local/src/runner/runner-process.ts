@@ -4,11 +4,14 @@ import { extname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { cacheDirectory } from '@millrace/scoring/python-environment'
 import type { PlaneSettings } from '../plane-settings.ts'
+import { BEAT_MS } from './beat.ts'
 
 // Beside this file, in the sources as in the bundle, where this may be a part of another file.
 const MAIN = join(import.meta.dirname, `runner-main${extname(import.meta.filename)}`)
 const RESTART_MS = 200
 const RESTART_MS_MAX = 10_000
+/** How long a runner may say nothing; it waits up to ten seconds for the state, and disks are slow. */
+const HUNG_AFTER_MS = 60_000
 // A runner that lived this long did not die of its start.
 const SETTLED_MS = 30_000
 
@@ -19,10 +22,14 @@ export interface RunnerProcess extends AsyncDisposable {
 }
 
 /**
- * Starts the runner in a process group of its own and starts it again whenever it dies. It outlives
- * this process if that dies; disposing ends it, and leaves the processes of jobs to the next runner.
+ * Starts the runner in a process group of its own and starts it again whenever it dies, or lives and
+ * says nothing: then it is killed first, so that there are never two. It outlives this process if
+ * that dies; disposing ends it, and leaves the processes of jobs to the next runner.
  */
-export function startRunner(settings: PlaneSettings): RunnerProcess {
+export function startRunner(
+  settings: PlaneSettings,
+  { hungAfterMs = HUNG_AFTER_MS } = {},
+): RunnerProcess {
   const settingsFile = join(settings.directory, 'runner.json')
   writeFileSync(settingsFile, JSON.stringify(settings), { mode: 0o600 })
   let child: ChildProcess | undefined
@@ -31,6 +38,7 @@ export function startRunner(settings: PlaneSettings): RunnerProcess {
     for (let pauseMs = RESTART_MS; !isEnding; ) {
       const startedMs = performance.now()
       child = spawnRunner(settings, settingsFile)
+      killWhenHung(child, hungAfterMs)
       await new Promise<void>((resolve) => {
         child?.once('exit', () => resolve())
         child?.once('error', () => resolve())
@@ -49,6 +57,23 @@ export function startRunner(settings: PlaneSettings): RunnerProcess {
       await ended
     },
   }
+}
+
+/**
+ * Beats are counted against ticks of this process and not against the clock: a machine that has
+ * slept, or had no time for either of them, has no hung runner.
+ */
+function killWhenHung(child: ChildProcess, hungAfterMs: number): void {
+  let silentTicks = 0
+  child.on('message', () => {
+    silentTicks = 0
+  })
+  const tick = setInterval(() => {
+    silentTicks++
+    if (silentTicks * BEAT_MS > hungAfterMs) child.kill('SIGKILL')
+  }, BEAT_MS)
+  child.once('exit', () => clearInterval(tick))
+  child.once('error', () => clearInterval(tick))
 }
 
 function spawnRunner(settings: PlaneSettings, settingsFile: string): ChildProcess {

@@ -8,17 +8,23 @@ import { type ObjectStore, openObjectStore } from '../s3/object-store.ts'
 import { openState, type State } from '../state/open-state.ts'
 import { findSetting, setSetting } from '../state/setting-store.ts'
 import { claimTask, deleteTask, listTasks, type Task } from '../state/task-store.ts'
+import { birthOf } from './instance/process-birth.ts'
 import type { JobContext, JobKind } from './job-kind.ts'
 
 /** How often it is looked whether another process has changed the state; a look costs some 10 us. */
 const LOOK_MS = 20
 const RUNNER = 'runner'
+/** Which process has the lock. */
+const HOLDER = 'runner-process'
+const STEP_ASIDE_MS = 60_000
 
 export interface RunnerOptions {
   settings: PlaneSettings
   kinds: JobKind[]
   /** Ends the runner; its jobs' processes go on. */
   signal: AbortSignal
+  /** How long another runner may take to step aside before it is killed; a minute unless given. */
+  stepAsideMs?: number
   /** Aborted when nobody needs a runner that has nothing to do. */
   orphaned: AbortSignal
   log: (line: string) => void
@@ -30,14 +36,12 @@ export interface RunnerOptions {
  * A newer runner makes an older one step aside.
  */
 export async function runJobs(options: RunnerOptions): Promise<void> {
-  const { settings, signal, log } = options
+  const { settings, signal } = options
   const { directory } = settings
   const state = openState(directory)
   const id = randomUUID()
   setSetting(state, RUNNER, id)
-  using _lock = await lockFile(join(directory, 'runner.lock'), () =>
-    log('Another runner has the jobs; waiting for it to step aside.'),
-  )
+  using _lock = await takeLock(state, options)
   using objects = openObjectStore(join(directory, 's3'))
   using images = openImageStore(join(directory, 'registry'))
   const end = new AbortController()
@@ -58,6 +62,37 @@ export async function runJobs(options: RunnerOptions): Promise<void> {
     end.abort()
     state.close()
   }
+}
+
+/**
+ * The lock that makes this the runner. A runner that has it and does not step aside hangs; it is
+ * killed, which frees the lock, and never before that does this one go on.
+ */
+async function takeLock(
+  state: State,
+  { settings, log, stepAsideMs = STEP_ASIDE_MS }: RunnerOptions,
+): Promise<Disposable> {
+  let patience: NodeJS.Timeout | undefined
+  const lock = await lockFile(join(settings.directory, 'runner.lock'), () => {
+    log('Another runner has the jobs; waiting for it to step aside.')
+    patience = setTimeout(() => killHolder(state, log), stepAsideMs)
+  })
+  clearTimeout(patience)
+  setSetting(state, HOLDER, JSON.stringify({ pid: process.pid, bornAt: birthOf('self') }))
+  return lock
+}
+
+function killHolder(state: State, log: RunnerOptions['log']): void {
+  const { pid, bornAt } = JSON.parse(findSetting(state, HOLDER) ?? '{}') as Partial<Holder>
+  // A number alone may be somebody else's by now.
+  if (!pid || !bornAt || birthOf(pid) !== bornAt) return
+  log(`The other runner, ${pid}, hangs and is killed.`)
+  process.kill(pid, 'SIGKILL')
+}
+
+interface Holder {
+  pid: number
+  bornAt: string
 }
 
 interface Stores {
