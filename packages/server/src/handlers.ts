@@ -14,6 +14,11 @@ export interface RequestContext {
   db: Db
   caller: Caller
   settings: Settings
+  /**
+   * Runs statements that all see the database as it is at one moment; what was folded before is in
+   * it. In a `write` handler it is the transaction itself.
+   */
+  snapshot<Result>(read: (db: Db) => Promise<Result>): Promise<Result>
   /** Brings the summaries of these runs (`metric_latest`) up to date before they are read. */
   fold(runs: readonly number[]): Promise<void>
 }

@@ -51,6 +51,7 @@ export function writes(settings: unknown): Writes {
             db,
             caller: caller as Caller,
             settings: settings as Settings,
+            snapshot: (read) => read(db),
             fold: (runs) => foldRuns(db, runs),
           },
           input,

@@ -17,6 +17,11 @@ export interface Database {
   /** For reading what may be a moment old: a replica, where there is one, and else `read`. */
   readonly lagging: Db
   /**
+   * Runs statements that all see the database as it is at one moment. It must not wait for a write,
+   * whose result it could not see.
+   */
+  snapshot<Result>(run: (db: Db) => Promise<Result>): Promise<Result>
+  /**
    * Runs the write of that name and resolves once it is durable; rejects with what it threw, and
    * then it left no trace. Refuses with 503 when too much is waiting.
    */

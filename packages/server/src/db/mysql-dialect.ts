@@ -83,6 +83,10 @@ function toPool(pool: Pool): ConnectionPool {
         release: (isBroken) => (isBroken ? connection.destroy() : connection.release()),
       }
     },
+    beginSnapshot: [
+      'set transaction isolation level repeatable read',
+      'start transaction with consistent snapshot, read only',
+    ],
     toError,
     end: () =>
       new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve()))),

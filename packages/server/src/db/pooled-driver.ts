@@ -1,5 +1,11 @@
 import { ApiError } from '@millrace/api/errors'
-import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely'
+import type {
+  CompiledQuery,
+  DatabaseConnection,
+  Driver,
+  QueryResult,
+  TransactionSettings,
+} from 'kysely'
 
 /** What a database server's own driver gives for one statement. */
 export interface RawResult {
@@ -18,6 +24,8 @@ export interface RawConnection {
 /** A bounded pool of connections; `acquire` waits for a free one, though not for ever. */
 export interface ConnectionPool {
   acquire(): Promise<RawConnection>
+  /** Statements that begin a transaction which reads everything as of one moment. */
+  readonly beginSnapshot: readonly string[]
   /** What an error of the driver means to those who wait for an answer. */
   toError(error: unknown): unknown
   end(): Promise<void>
@@ -40,8 +48,12 @@ export class PooledDriver implements Driver {
     }
   }
 
-  async beginTransaction(connection: PooledConnection): Promise<void> {
-    await connection.run('begin')
+  async beginTransaction(
+    connection: PooledConnection,
+    { isolationLevel }: TransactionSettings,
+  ): Promise<void> {
+    const begin = isolationLevel === 'repeatable read' ? this.#pool.beginSnapshot : ['begin']
+    for (const statement of begin) await connection.run(statement)
   }
 
   async commitTransaction(connection: PooledConnection): Promise<void> {

@@ -98,6 +98,7 @@ function toPool(pool: PgPool): ConnectionPool {
         release: (isBroken) => client.release(isBroken),
       }
     },
+    beginSnapshot: ['begin isolation level repeatable read read only'],
     toError,
     async end() {
       await pool.end()

@@ -168,6 +168,10 @@ class ServerDatabase implements Database {
     this.#maintenance = this.#plan()
   }
 
+  snapshot<Result>(run: (db: Kysely<Schema>) => Promise<Result>): Promise<Result> {
+    return this.read.transaction().setIsolationLevel('repeatable read').execute(run)
+  }
+
   get pendingWrites(): number {
     return this.#pending
   }

@@ -87,6 +87,8 @@ interface Waiting {
 
 class SqliteDatabase implements Database {
   readonly read: Kysely<Schema>
+  readonly #snapshot: Kysely<Schema>
+  #snapshots: Promise<void> = Promise.resolve()
   readonly #worker: Worker
   readonly #pendingMax: number
   readonly #waiting = new Map<number, Waiting>()
@@ -97,11 +99,13 @@ class SqliteDatabase implements Database {
   constructor(path: string, worker: Worker, options: SqliteOptions) {
     this.#worker = worker
     this.#pendingMax = options.pendingMax
-    this.read = new Kysely<Schema>({
-      dialect: sqliteDialect(
-        openSqliteFile(path, { synchronous: options.synchronous, queryOnly: true }),
-      ),
-    })
+    const { synchronous } = options
+    const open = () =>
+      new Kysely<Schema>({
+        dialect: sqliteDialect(openSqliteFile(path, { synchronous, queryOnly: true })),
+      })
+    this.read = open()
+    this.#snapshot = open()
     worker.on('message', (answers: WriteAnswer[]) => this.#settle(answers))
     worker.on('error', (error) => this.#fail(error))
     worker.on('exit', (code) => {
@@ -111,6 +115,19 @@ class SqliteDatabase implements Database {
 
   get lagging(): Kysely<Schema> {
     return this.read
+  }
+
+  async snapshot<Result>(run: (db: Kysely<Schema>) => Promise<Result>): Promise<Result> {
+    // One connection has one transaction, so the next one waits for it.
+    const before = this.#snapshots
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#snapshots = promise
+    await before
+    try {
+      return await this.#snapshot.transaction().execute(run)
+    } finally {
+      resolve()
+    }
   }
 
   get pendingWrites(): number {
@@ -137,6 +154,8 @@ class SqliteDatabase implements Database {
     const ended = new Promise((resolve) => this.#worker.once('exit', resolve))
     this.#worker.postMessage('close')
     await ended
+    await this.#snapshots
+    await this.#snapshot.destroy()
     await this.read.destroy()
   }
 

@@ -53,7 +53,7 @@ class SqliteDriver implements Driver {
     return this.#connection
   }
   async beginTransaction(): Promise<void> {
-    this.#connection.sqlite.exec('BEGIN IMMEDIATE')
+    this.#connection.sqlite.exec(this.#connection.isReadOnly ? 'BEGIN' : 'BEGIN IMMEDIATE')
   }
   async commitTransaction(): Promise<void> {
     this.#connection.sqlite.exec('COMMIT')
@@ -76,10 +76,12 @@ const STATEMENTS_KEPT = 500
 
 class SqliteConnection implements DatabaseConnection {
   readonly sqlite: DatabaseSync
+  readonly isReadOnly: boolean
   readonly #prepared = new Map<string, Prepared>()
 
   constructor(sqlite: DatabaseSync) {
     this.sqlite = sqlite
+    this.isReadOnly = sqlite.prepare('PRAGMA query_only').get()?.['query_only'] === 1
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {

@@ -59,7 +59,14 @@ function streamHandler(parts: ServerParts, endpoint: StreamEndpoint, handler: An
     request.raw.once('close', () => {
       if (!request.raw.complete) gone.abort()
     })
-    const context = { db: database.read, caller, settings, fold: parts.fold, signal: gone.signal }
+    const context: StreamContext = {
+      db: database.read,
+      snapshot: (read) => database.snapshot(read),
+      caller,
+      settings,
+      fold: parts.fold,
+      signal: gone.signal,
+    }
     const answer = await handler(context, input, streamRequest(request)).finally(() =>
       drain(request),
     )

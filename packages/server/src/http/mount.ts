@@ -73,13 +73,22 @@ function routeHandler(parts: ServerParts, id: string, endpoint: Endpoint, handle
     const repeat = makesNew && !undelivered.isEmpty ? undelivered.take(keyOf(request)) : undefined
     if (repeat !== undefined) return sendJson(reply, repeat.output)
     const prepared = prepare ? prepare(input) : input
-    const read = (db: Db) => run({ db, caller, settings, fold: parts.fold }, prepared as never)
+    const read = (db: Db) => {
+      const snapshot = snapshotOf(database, db)
+      return run({ db, snapshot, caller, settings, fold: parts.fold }, prepared as never)
+    }
     const output = isWrite
       ? await database.write(id, caller, prepared)
       : await (endpoint.mayLag ? readLagging(database, read) : read(database.read))
     if (makesNew && isGone(request)) undelivered.keep(keyOf(request), output)
     return sendJson(reply, output)
   }
+}
+
+/** What reads everything as of one moment, from the database or from its replica. */
+function snapshotOf(database: Database, db: Db): RequestContext['snapshot'] {
+  if (db === database.read) return (run) => database.snapshot(run)
+  return (run) => db.transaction().setIsolationLevel('repeatable read').execute(run)
 }
 
 /** From the replica; where that is down or behind in its schema, from the database itself. */

@@ -1,21 +1,13 @@
 import type { Run } from '@millrace/api/runs'
 import { compileOnce, type Db, inPieces } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
-import type { Int64 } from '../db/schema.ts'
 import { listInputs, NO_INPUTS, type RunInputs } from './run-input-store.ts'
 import { hasEnded, type RunRow, toWireInfo } from './run-store.ts'
+import { addUnfolded, type LatestMetric } from './unfolded-metrics.ts'
 
 /** The run with that internal id, or undefined. */
 export async function findRunById(db: Db, id: number): Promise<RunRow | undefined> {
   return db.selectFrom('run').selectAll().where('id', '=', id).executeTakeFirst()
-}
-
-interface LatestMetric {
-  key: number
-  value: number
-  is_nan: number
-  step: Int64
-  ts: Int64
 }
 
 const selectMetrics = compileOnce<{ run: number }, LatestMetric>((db, param) =>
@@ -40,14 +32,18 @@ const selectDoc = compileOnce<{ run: number }, { data: string }>((db, param) =>
 
 /**
  * A run as JSON text, as `runs/get` and `runs/search` send it: the document of an ended run, or
- * else made from its rows. Its metrics must be folded.
+ * else made from its rows; then `onUnfolded` is told how many blocks of points no summary knows yet.
  */
-export async function readRunJson(db: Db, row: RunRow): Promise<string> {
+export async function readRunJson(
+  db: Db,
+  row: RunRow,
+  onUnfolded?: (blocks: number) => void,
+): Promise<string> {
   if (hasEnded(row)) {
     const [doc] = await selectDoc(db, { run: row.id })
     if (doc !== undefined) return doc.data
   }
-  return buildRunJson(db, row)
+  return buildRunJson(db, row, onUnfolded)
 }
 
 /** A page of runs as JSON texts, in a number of statements that does not grow with the page. */
@@ -85,11 +81,9 @@ async function buildRunTexts(db: Db, rows: readonly RunRow[]): Promise<[number, 
         .execute(),
       ({ run }) => run,
     )
-  const [metricsByRun, params, tags] = [
-    Map.groupBy(metrics, ({ run }) => run),
-    await entries('param'),
-    await entries('tag'),
-  ]
+  const metricsByRun = new Map<number, LatestMetric[]>(Map.groupBy(metrics, ({ run }) => run))
+  await addUnfolded(db, rows, metricsByRun)
+  const [params, tags] = [await entries('param'), await entries('tag')]
   const inputs = await listInputs(db, runs)
   const texts: [number, string][] = []
   for (const row of rows) {
@@ -105,9 +99,16 @@ async function buildRunTexts(db: Db, rows: readonly RunRow[]): Promise<[number, 
 }
 
 /** A run's JSON text from its rows. */
-export async function buildRunJson(db: Db, row: RunRow): Promise<string> {
+export async function buildRunJson(
+  db: Db,
+  row: RunRow,
+  onUnfolded?: (blocks: number) => void,
+): Promise<string> {
   const run = row.id
-  const metrics = await selectMetrics(db, { run })
+  const latest = new Map([[run, await selectMetrics(db, { run })]])
+  const blocks = await addUnfolded(db, [row], latest)
+  onUnfolded?.(blocks)
+  const metrics = latest.get(run) ?? []
   const params = await selectParams(db, { run })
   const tags = await selectTags(db, { run })
   const inputs = (await listInputs(db, [run])).get(run) ?? NO_INPUTS
@@ -147,49 +148,20 @@ async function runText(
   return `{"info":${infoText(row)},"data":{${data.filter(Boolean).join(',')}},${inputsText(inputs)}}`
 }
 
-/** Those runs of some experiments, or among some runs, whose latest metrics are not summarised. */
-export async function listUnfolded(
-  db: Db,
-  experiments: readonly number[],
-  among?: readonly RunRow[],
-): Promise<number[]> {
+/** Those runs of some experiments whose latest metrics are not all summarised. */
+export async function listUnfolded(db: Db, experiments: readonly number[]): Promise<number[]> {
   const unfolded: number[] = []
-  for (const piece of inPieces<RunRow | number>(among ?? experiments)) {
+  for (const piece of inPieces(experiments)) {
     const rows = await db
       .selectFrom('metric_tail')
       .select('run')
       .distinct()
-      .where('experiment', 'in', experimentsOf(piece))
+      .where('experiment', 'in', piece)
       .where('folded', '=', 0)
-      .$if(among !== undefined, (query) => query.where('run', 'in', runsOf(piece)))
       .execute()
     unfolded.push(...rows.map(({ run }) => run))
   }
   return unfolded
-}
-
-function experimentsOf(piece: readonly (RunRow | number)[]): number[] {
-  return [...new Set(piece.map((each) => (typeof each === 'number' ? each : each.experiment)))]
-}
-
-function runsOf(piece: readonly (RunRow | number)[]): number[] {
-  return piece.flatMap((each) => (typeof each === 'number' ? [] : [each.id]))
-}
-
-const selectUnfolded = compileOnce<{ experiment: number; run: number }, { id: number }>(
-  (db, param) =>
-    db
-      .selectFrom('metric_tail')
-      .select('id')
-      .where('experiment', '=', param('experiment'))
-      .where('folded', '=', 0)
-      .where('run', '=', param('run'))
-      .limit(1),
-)
-
-/** Whether a run has points that its latest metrics do not know. */
-export async function isUnfolded(db: Db, { id: run, experiment }: RunRow): Promise<boolean> {
-  return (await selectUnfolded(db, { experiment, run })).length > 0
 }
 
 /** A run without data, as `runs/create` answers it. */

@@ -29,7 +29,7 @@ import { checkModelJson, readModelHistory } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'
-import { isUnfolded, newRun, readRunJson } from './run-reading.ts'
+import { newRun, readRunJson } from './run-reading.ts'
 import {
   beforeWrite,
   deleteTag,
@@ -48,6 +48,8 @@ import {
 } from './run-store.ts'
 import { searchRuns } from './search-runs.ts'
 
+/** Reading so many blocks costs about what the rest of a run does. */
+const BLOCKS_WORTH_FOLDING = 64
 const MODEL_HISTORY_TAG = 'mlflow.log-model.history'
 
 export const runs: Handlers<Api['runs']> = {
@@ -87,10 +89,15 @@ export const runs: Handlers<Api['runs']> = {
     return { run_info: toWireInfo({ ...run, ...change }) }
   },
 
-  async get({ db, fold }, input) {
-    const run = await getRun(db, requireRunId(input))
-    if (await isUnfolded(db, run)) await fold([run.id])
-    return new JsonText(`{"run":${await readRunJson(db, run)}}`)
+  async get({ snapshot, fold }, input) {
+    return snapshot(async (db) => {
+      const run = await getRun(db, requireRunId(input))
+      const text = await readRunJson(db, run, (blocks) => {
+        // The next reader has less to add; whether that works makes no difference to this one.
+        if (blocks > BLOCKS_WORTH_FOLDING) void fold([run.id]).catch(() => undefined)
+      })
+      return new JsonText(`{"run":${text}}`)
+    })
   },
 
   async delete({ db }, { run_id }) {
