@@ -1,9 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Plane } from '@millrace/sagemaker-local/plane'
 import type { SageMakerConfig } from '@millrace/server/config'
-import type { RunningServer } from '@millrace/server/serve'
 
 const TOKEN_BYTES = 32
+
+/** The part of a running tracking server that a control plane beside it has to do with. */
+interface TrackingServer {
+  url: string
+  linkPlane(address: { url: string; token: string }): void
+  close(): Promise<void>
+}
 
 /**
  * Starts a control plane whose jobs track their runs at a server, and whose jobs and endpoints are on
@@ -12,7 +18,7 @@ const TOKEN_BYTES = 32
  * @throws Error that says what to do
  */
 export async function startPlaneBeside(
-  server: RunningServer,
+  server: TrackingServer,
   { port, directory, imagesFile }: SageMakerConfig,
 ): Promise<Plane> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url')

@@ -8,6 +8,8 @@ export interface Line {
   colour: string
   /** 0 is solid, higher numbers are ever shorter dashes. */
   dash: number
+  /** Holds each value until the next one, rather than leading to it. */
+  isStepped?: boolean
   xs: readonly number[]
   /** Values; NaN where the metric was not a number. */
   ys: readonly number[]

@@ -17,6 +17,12 @@ export interface ChartLook {
 }
 
 const DASHES = [undefined, [6, 3], [2, 3], [8, 3, 2, 3]]
+/** How far apart the marks of an axis of steps may be, of which there are no halves. */
+const WHOLE_STEPS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e12].flatMap((power) => [
+  power,
+  2 * power,
+  5 * power,
+])
 const FONT = '11px "Inter Variable", system-ui, sans-serif'
 
 /** How uPlot draws lines here: thin grid, no frame, short numbers, the hovered line in front. */
@@ -46,7 +52,13 @@ export function chartOptions(lines: readonly Line[], look: ChartLook): uPlot.Opt
       y: isLog ? { distr: 3 } : { range: paddedRange },
     },
     axes: [
-      { ...axis, size: 24, gap: 4, ...(xKind !== 'time' && { values: xValues(xKind) }) },
+      {
+        ...axis,
+        size: 24,
+        gap: 4,
+        ...(xKind !== 'time' && { values: xValues(xKind) }),
+        ...(xKind === 'step' && { incrs: WHOLE_STEPS }),
+      },
       { ...axis, gap: 6, size: yAxisSize, values: (_plot, splits) => splits.map(yText) },
     ],
     series: [{}, ...raw, ...lines.map((line) => seriesOf(line, resolve, { isFaint: false }))],
@@ -54,7 +66,7 @@ export function chartOptions(lines: readonly Line[], look: ChartLook): uPlot.Opt
 }
 
 function seriesOf(
-  { name, colour, dash }: Line,
+  { name, colour, dash, isStepped = false }: Line,
   resolve: ChartLook['resolve'],
   { isFaint }: { isFaint: boolean },
 ): uPlot.Series {
@@ -67,6 +79,7 @@ function seriesOf(
     alpha: isFaint ? 0.2 : 1,
     points: { show: isFaint ? false : showsPoints },
     ...(dashes && !isFaint && { dash: dashes }),
+    ...(isStepped && uPlot.paths.stepped && { paths: uPlot.paths.stepped({ align: 1 }) }),
   }
 }
 

@@ -11,7 +11,15 @@ export function BestCurve({ job }: { job: TuningJobDetails }) {
   const lines = useMemo(() => {
     const { xs, values, best } = bestSoFar(job)
     return [
-      { id: 'best', name: 'best so far', colour: 'var(--accent)', dash: 0, xs, ys: best },
+      {
+        id: 'best',
+        name: 'best so far',
+        colour: 'var(--accent)',
+        dash: 0,
+        xs,
+        ys: best,
+        isStepped: true,
+      },
       { id: 'each', name: 'each trial', colour: 'var(--control-line)', dash: 2, xs, ys: values },
     ]
   }, [job])

@@ -4,6 +4,7 @@ import { Elapsed } from '../../components/Elapsed.tsx'
 import { isUnderWay, JobState } from '../../components/JobState.tsx'
 import { Time } from '../../ui/Time.tsx'
 import { NoJobs } from './NoJobs.tsx'
+import { phaseName } from './phase-name.ts'
 import { RunLink } from './RunLink.tsx'
 import { usePlaneList } from './use-plane-list.ts'
 
@@ -56,7 +57,10 @@ function Row({ kind, job }: { kind: JobsTableProps['kind']; job: JobRow }) {
         </Link>
       </td>
       <td title={failureReason}>
-        <JobState status={status} name={isUnderWay(status) ? phase : undefined} />
+        <JobState
+          status={status}
+          name={isUnderWay(status) && phase ? phaseName(phase) : undefined}
+        />
       </td>
       <td className="job-image truncate muted" title={image}>
         {shortImage(image)}

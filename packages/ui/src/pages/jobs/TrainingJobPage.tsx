@@ -16,6 +16,7 @@ import { JobMetrics } from './JobMetrics.tsx'
 import { JobPhases } from './JobPhases.tsx'
 import { JobPlaces } from './JobPlaces.tsx'
 import { JobRuns } from './JobRuns.tsx'
+import { phaseName } from './phase-name.ts'
 import { TrainingJobActions } from './TrainingJobActions.tsx'
 import '../../components/overview.css'
 import './jobs.css'
@@ -89,7 +90,10 @@ function JobIdentity({ job }: { job: TrainingJobDetails }) {
   return (
     <Identity>
       <Fact name="State">
-        <JobState status={job.status} name={isLive ? job.phase : undefined} />
+        <JobState
+          status={job.status}
+          name={isLive && job.phase ? phaseName(job.phase) : undefined}
+        />
       </Fact>
       <Fact name="Started">
         <Time at={job.createdMs} />

@@ -60,7 +60,7 @@ function Trial({ trial, names, format, isBest }: TrialProps) {
       <td className="list-name">
         <Link to="/jobs/training/$name" params={{ name }}>
           {name}
-        </Link>
+        </Link>{' '}
         {isBest && <span className="chip">best</span>}
       </td>
       <td title={trial.failureReason}>

@@ -3,21 +3,25 @@ import { PAGES_PATH, PAGES_TOKEN_HEADER } from '@millrace/api/sagemaker-pages'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { endpointLogGroup } from '../endpoints/fleet-servers.ts'
-import { AwsError } from '../http/aws-error.ts'
-import { awsErrorOf } from '../http/mount-json.ts'
-import { parseInput } from '../http/validation.ts'
 import type { OperationContext, RestOperation } from '../operations/operation.ts'
 import { LOG_GROUP } from '../runner/training/log-group.ts'
 import { ListInput } from '../state/list-resources.ts'
 import { TRANSFORM_LOG_GROUP } from '../transform/transform-job.ts'
-import { callOperation } from './call-operation.ts'
-import { describeEndpointPage, invokeForPage, listEndpointRows } from './endpoint-pages.ts'
-import { type LogPlace, readLogPage } from './log-pages.ts'
-import { pageErrorOf } from './page-error.ts'
-import { describeTrainingJob, listTrainingJobs, retryTrainingJob } from './training-pages.ts'
-import { describeTransformJob, listTransformJobs } from './transform-pages.ts'
-import { describeTuningJob, listTuningJobs } from './tuning-pages.ts'
-import type { WatchedCalls } from './watched-calls.ts'
+import { callOperation } from '../ui-api/call-operation.ts'
+import { describeEndpointPage, invokeForPage, listEndpointRows } from '../ui-api/endpoint-pages.ts'
+import { type LogPlace, readLogPage } from '../ui-api/log-pages.ts'
+import { pageErrorOf } from '../ui-api/page-error.ts'
+import {
+  describeTrainingJob,
+  listTrainingJobs,
+  retryTrainingJob,
+} from '../ui-api/training-pages.ts'
+import { describeTransformJob, listTransformJobs } from '../ui-api/transform-pages.ts'
+import { describeTuningJob, listTuningJobs } from '../ui-api/tuning-pages.ts'
+import type { WatchedCalls } from '../ui-api/watched-calls.ts'
+import { AwsError } from './aws-error.ts'
+import { awsErrorOf } from './mount-json.ts'
+import { parseInput } from './validation.ts'
 
 export interface PagesOptions {
   /** What the tracking server shows that a request is from its pages. */
