@@ -46,6 +46,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_
 `
 const REGION = 'us-east-1'
 const BUCKET = `mlflow-sagemaker-${REGION}-123456789012`
+/** A create takes a second, and ten when other tests use the machine. */
+const LIMIT_MS = 120_000
 const ENVIRONMENT = {
   AWS_ACCESS_KEY_ID: 'test',
   AWS_SECRET_ACCESS_KEY: 'test',
@@ -148,7 +150,7 @@ async function endpointTags(): Promise<(string | undefined)[]> {
   })
 }
 
-describe('a deployment', () => {
+describe('a deployment', { timeout: LIMIT_MS }, () => {
   test('whose container fails is told with the last lines of its log and leaves nothing', async () => {
     const failure = create(join(folder, 'broken'))
     await expect(failure).rejects.toThrow(/has failed: .*\n.*\n? *this model cannot be loaded/s)
@@ -207,29 +209,33 @@ describe('a deployment', () => {
   })
 })
 
-test('model versions know the endpoints that serve them', async () => {
-  const client = createClient({ baseUrl: server.url })
-  const { run } = await client.runs.create({ experiment_id: '0' })
-  const { run_id = '' } = run.info
-  await client.registeredModels.create({ name: 'boston' })
-  for (const name of ['first', 'second']) {
-    for (const file of ['MLmodel', 'told.txt'])
-      await logFile(run.info.artifact_uri ?? '', name, file)
-    await client.modelVersions.create({
-      name: 'boston',
-      source: `${run.info.artifact_uri}/${name}`,
-      run_id,
-    })
-  }
-  await client.registeredModels.setAlias({ name: 'boston', alias: 'champion', version: '2' })
-  await create('models:/boston/1', {}, 'boston')
-  expect(await endpointTags()).toEqual(['boston', undefined])
-  await update('models:/boston@champion')
-  expect((await predict())[0]).toBe('second')
-  expect(await endpointTags()).toEqual([undefined, 'boston'])
-  await deploying((context) => deleteDeployment(context, 'boston', {}))
-  expect(await endpointTags()).toEqual([undefined, undefined])
-}, 60_000)
+test(
+  'model versions know the endpoints that serve them',
+  async () => {
+    const client = createClient({ baseUrl: server.url })
+    const { run } = await client.runs.create({ experiment_id: '0' })
+    const { run_id = '' } = run.info
+    await client.registeredModels.create({ name: 'boston' })
+    for (const name of ['first', 'second']) {
+      for (const file of ['MLmodel', 'told.txt'])
+        await logFile(run.info.artifact_uri ?? '', name, file)
+      await client.modelVersions.create({
+        name: 'boston',
+        source: `${run.info.artifact_uri}/${name}`,
+        run_id,
+      })
+    }
+    await client.registeredModels.setAlias({ name: 'boston', alias: 'champion', version: '2' })
+    await create('models:/boston/1', {}, 'boston')
+    expect(await endpointTags()).toEqual(['boston', undefined])
+    await update('models:/boston@champion')
+    expect((await predict())[0]).toBe('second')
+    expect(await endpointTags()).toEqual([undefined, 'boston'])
+    await deploying((context) => deleteDeployment(context, 'boston', {}))
+    expect(await endpointTags()).toEqual([undefined, undefined])
+  },
+  LIMIT_MS,
+)
 
 async function logFile(artifactUri: string, model: string, file: string): Promise<void> {
   const path = artifactUri.replace(/^mlflow-artifacts:\/+/, '')
