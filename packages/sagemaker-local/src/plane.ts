@@ -74,6 +74,8 @@ export async function startPlane(options: PlaneOptions): Promise<Plane> {
   })
   const url = await app.listen({ host, port: options.port ?? DEFAULT_PORT })
   settings.url = url
+  // Started in a shell of `millrace env --proxy`: what is installed for jobs does not come from here.
+  if (settings.environment['HTTPS_PROXY'] === url) delete settings.environment['HTTPS_PROXY']
   const upkeep = startUpkeep({ objects, images }, (error) =>
     app.log.error({ err: error }, 'What is left over could not be removed'),
   )

@@ -84,6 +84,17 @@ test.each([
   expect(answer.status).toBe(status)
 })
 
+test('a plane started in a shell that it is the proxy of installs nothing through itself', async () => {
+  const first = await startTestPlane({ hasRunner: false })
+  const port = Number(new URL(first.url).port)
+  await first[Symbol.asyncDispose]()
+  const environment = { PATH: '/bin', HTTPS_PROXY: first.url }
+
+  await using second = await startTestPlane({ hasRunner: false, port, environment })
+
+  expect(second.plane.settings.environment).toEqual({ PATH: '/bin' })
+})
+
 describe('the authority', () => {
   test('is readable by its owner alone, and the same after a restart', async () => {
     const before = await authority()
