@@ -1,9 +1,12 @@
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { createClient } from '@millrace/client/client'
 import { type Plane, startPlane } from '@millrace/sagemaker-local/plane'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pythonOf } from '../../tools/setup/python-environments.ts'
 import { root } from '../../tools/setup/step.mjs'
 import { readRun, startRun } from './millrace-run.ts'
 import { type RunningServer, startServer } from './server.ts'
@@ -18,7 +21,42 @@ entry_points:
   wait: {command: "sh -c 'echo waiting; exec sleep 1000'"}
 `
 const SHOW =
-  'echo "alpha=$1 note=$2 rows=$(wc -l < "$3")"; test ! -e .git && echo "run=$MLFLOW_RUN_ID"\n'
+  'echo "alpha=$1 note=$2 rows=$(wc -l < "$3")"; test -e .git || echo "run=$MLFLOW_RUN_ID"\n'
+
+/** The control script of the image's README, whose key for the experiment its code never read. */
+const CONTROL = `
+import sys, tarfile
+import boto3, sagemaker
+from sagemaker.estimator import Estimator
+
+image, experiment_id = sys.argv[1:]
+bucket = "sagemaker-us-east-1-123456789012"
+boto3.client("s3").create_bucket(Bucket=bucket)
+session = sagemaker.Session(boto_session=boto3.Session())
+session._default_bucket = bucket
+with tarfile.open("code.tar.gz", "w:gz") as tar:
+    tar.add("project", arcname=".")
+code = session.upload_data("code.tar.gz", key_prefix="submitted_code")
+place = (
+    {"image_name": image, "train_instance_count": 1, "train_instance_type": "ml.m5.large"}
+    if sagemaker.__version__.startswith("1.")
+    else {"image_uri": image, "instance_count": 1, "instance_type": "ml.m5.large"}
+)
+estimator = Estimator(
+    role="arn:aws:iam::123456789012:role/MillraceSageMakerRole",
+    sagemaker_session=session,
+    hyperparameters={
+        "sagemaker_submit_directory": code,
+        "sagemaker_mlflow_run_no-conda": "null",
+        "sagemaker_mlflow_experiment_id": experiment_id,
+        "alpha": 0.25,
+        "note": "from the SDK",
+    },
+    **place
+)
+estimator.fit()
+print("model data:", estimator.model_data)
+`
 
 let folder: string
 let server: RunningServer
@@ -108,3 +146,39 @@ test('Ctrl-C stops the job, and the run is KILLED', async () => {
   expect(output).toMatch(/Training job \S+: Stopped/)
   expect({ code, status: run.info.status }).toEqual({ code: 130, status: 'KILLED' })
 }, 120_000)
+
+test.each(['sagemaker-1.72', 'sagemaker-2.257'] as const)(
+  'the control script of the old image runs a project with the client %s',
+  async (client) => {
+    const api = createClient({ baseUrl: server.url })
+    const { experiment_id } = await api.experiments.create({ name: client })
+    await writeFile(join(folder, 'control.py'), CONTROL)
+    const { stdout } = await promisify(execFile)(
+      pythonOf(client),
+      ['control.py', `local:${folder}/image`, experiment_id],
+      {
+        cwd: folder,
+        env: {
+          PATH: process.env['PATH'],
+          HOME: folder,
+          AWS_ENDPOINT_URL: plane.url,
+          AWS_ACCESS_KEY_ID: 'millrace',
+          AWS_SECRET_ACCESS_KEY: 'millrace',
+          AWS_DEFAULT_REGION: 'us-east-1',
+          AWS_REGION: 'us-east-1',
+          NO_PROXY: '127.0.0.1',
+        },
+      },
+    )
+    const { runs = [] } = await api.runs.search({ experiment_ids: [experiment_id] })
+    const run = await readRun(server.url, runs[0]?.info.run_id ?? '')
+
+    expect(stdout).toContain('alpha=0.25 note=from the SDK rows=3')
+    expect(stdout).toMatch(/model data: s3:\/\/\S+model\.tar\.gz/)
+    expect(run.info.status).toBe('FINISHED')
+    expect(run.tags['millrace.training.warnings']).toMatch(
+      /sagemaker_mlflow_experiment_id is taken/,
+    )
+  },
+  150_000,
+)
