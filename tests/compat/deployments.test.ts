@@ -214,7 +214,7 @@ test(
   async () => {
     const client = createClient({ baseUrl: server.url })
     const { run } = await client.runs.create({ experiment_id: '0' })
-    const { run_id = '' } = run.info
+    const { run_id } = run.info
     await client.registeredModels.create({ name: 'boston' })
     for (const name of ['first', 'second']) {
       for (const file of ['MLmodel', 'told.txt'])

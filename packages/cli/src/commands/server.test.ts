@@ -94,9 +94,7 @@ describe('millrace server', () => {
     expect(url).toMatch(/\/tracking$/)
     expect(version).toMatch(/^\d+\.\d+\.\d+$/)
     expect(metrics).toContain('millrace_pending_writes')
-    expect(server.output()).toContain(
-      '--workers is not used: one process serves all on SQLite.',
-    )
+    expect(server.output()).toContain('--workers is not used: one process serves all on SQLite.')
     expect(server.output()).toContain('--gunicorn-opts is not used')
     expect(server.output()).toContain(join(directory, 'own.db'))
   })

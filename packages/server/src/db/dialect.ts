@@ -65,7 +65,7 @@ export function isText(
 ): Expression<SqlBool> {
   const isEqual = sql<SqlBool>`${column} in (${sql.join(values)})`
   if (kindOf(db) !== 'postgresql') return isEqual
-  const heads = values.map((value) => [...value].slice(0, INDEXED_HEAD).join(''))
+  const heads = values.map((value) => Array.from(value).slice(0, INDEXED_HEAD).join(''))
   return sql<SqlBool>`${headOf(column)} in (${sql.join(heads)}) and ${isEqual}`
 }
 

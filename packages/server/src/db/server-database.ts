@@ -108,7 +108,7 @@ export function toAdvice(error: unknown, address: ServerAddress): unknown {
   const code = codeOf(cause)
   const where = describeAddress(address)
   const said = (advice: string) => new Error(`${where}: ${advice}`, { cause })
-  if (/^28/.test(code) || code === 'ER_ACCESS_DENIED_ERROR') {
+  if (code.startsWith('28') || code === 'ER_ACCESS_DENIED_ERROR') {
     return said(`the server refuses user '${address.user}' with this password.`)
   }
   if (code === '3D000' || code === 'ER_BAD_DB_ERROR') {

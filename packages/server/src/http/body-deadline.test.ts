@@ -41,7 +41,7 @@ function sendSlowly(pieces: string[], pauseMs: number): Promise<string> {
 }
 
 test('a body that trickles in is answered 408', async () => {
-  const answer = await sendSlowly([...`{"a": "${'x'.repeat(50)}"}`], 50)
+  const answer = await sendSlowly(`{"a": "${'x'.repeat(50)}"}`.split(''), 50)
 
   expect(answer).toMatch(/^HTTP\/1\.1 408 /)
 })

@@ -1,7 +1,7 @@
 import { ApiError, invalid, invariant, notFound } from '@millrace/api/errors'
 import { LOGGED_MODEL_STATUSES, type LoggedModel } from '@millrace/api/logged-models'
 import type { MetricOut } from '@millrace/api/runs'
-import type { Insertable, Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import { type Db, inPieces, insertReturningId, insertRows } from '../db/dialect.ts'
 import { type LoggedModelMetricTable, type LoggedModelTable, STAGE_ACTIVE } from '../db/schema.ts'
 
