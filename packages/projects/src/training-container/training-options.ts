@@ -81,7 +81,8 @@ function unknown(key: string): string {
 
 /** Whether there is such an option. */
 function setOption(options: TrainingOptions, name: string, key: string, text: string): boolean {
-  const value = text === 'null' ? undefined : plainText(text)
+  // SDK 2 sends Python's None as its name.
+  const value = text === 'null' || text === 'None' ? undefined : plainText(text)
   const need = () => {
     if (value !== undefined && value !== '') return value
     throw invalid(`Hyperparameter ${key} needs a value.`)
