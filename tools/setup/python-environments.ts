@@ -50,10 +50,12 @@ export async function ensurePythonEnvironment(name: PythonEnvironmentName): Prom
       env: uvEnvironment,
     })
   }
+  // The SageMaker SDKs bring some hundred packages of which a test imports few.
+  const compiling = name.startsWith('sagemaker-') ? [] : ['--compile-bytecode']
   await runStep({
     title: `Installing ${packages[0]} and what it needs`,
     file: uv,
-    args: ['pip', 'install', '--compile-bytecode', '--python', pythonOf(name), ...packages],
+    args: ['pip', 'install', ...compiling, '--python', pythonOf(name), ...packages],
     advice: 'Check that PyPI can be reached, then run the same command again.',
     env: uvEnvironment,
   })
