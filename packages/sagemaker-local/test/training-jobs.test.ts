@@ -210,7 +210,7 @@ describe('a job is ended alone when it', () => {
       'x=x; while true; do x=$x$x; done',
     ],
     ['writes too much', 'disk-megabytes', '4', 'its volume', 'yes > /opt/ml/model/w'],
-    ['starts too many processes', 'processes', '40', 'processes', 'f() { f | f & }; f; sleep 30'],
+    ['starts too many processes', 'processes', '40', 'processes', 'f() { sleep 60 & f; }; f'],
   ])('%s', async (_what, tag, value, words, program) => {
     const image = await client.image(`#!/bin/sh\n${program}\n`)
     await client.create(`over-${tag}`, image, { Tags: [{ Key: `millrace:${tag}`, Value: value }] })
