@@ -113,14 +113,14 @@ describe.runIf(testDatabase !== 'sqlite')('several servers over one database', (
     process.kill(first, 'SIGKILL')
 
     await expect
-      .poll(workers, { timeout: 20_000 })
+      .poll(workers, { timeout: 60_000 })
       .toSatisfy((ids: number[]) => ids.length === 2 && !ids.includes(first))
     const answers = () =>
       client.experiments.search({ max_results: 1 }).then(
         () => true,
         () => false,
       )
-    await expect.poll(answers, { timeout: 20_000 }).toBe(true)
+    await expect.poll(answers, { timeout: 60_000 }).toBe(true)
     const all = workers()
     expect((await server.terminate()).code).toBe(0)
     for (const id of all) expect(() => process.kill(id, 0)).toThrow('ESRCH')
