@@ -102,7 +102,7 @@ describe.runIf(testDatabase !== 'sqlite')('several servers over one database', (
   })
 
   test('workers share a port, and one that is killed is replaced', {
-    timeout: 60_000,
+    timeout: 150_000,
   }, async () => {
     await using server = await start('--workers=2')
     const client = createClient({ baseUrl: server.url })
