@@ -275,8 +275,15 @@ describe('early stopping', () => {
     expect(stops(Number.NaN, 'Maximize')).toBe(true)
   })
 
-  test('nothing is stopped before there are three others at its epoch', () => {
+  test('a job ahead of the others is judged at the last epoch that three of them reached', () => {
     const others = [curve(1, 1), curve(1, 1), curve(1)]
+
+    expect(shouldStopByMedian({ goal: 'Minimize', metrics: curve(9, 0), others })).toBe(true)
+    expect(shouldStopByMedian({ goal: 'Minimize', metrics: curve(0, 9), others })).toBe(false)
+  })
+
+  test('nothing is stopped before there are three others with an epoch', () => {
+    const others = [curve(1, 1), curve(1, 1), curve()]
 
     expect(shouldStopByMedian({ goal: 'Minimize', metrics: curve(9, 9), others })).toBe(false)
     expect(shouldStopByMedian({ goal: 'Minimize', metrics: [], others })).toBe(false)

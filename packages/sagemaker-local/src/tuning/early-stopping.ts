@@ -21,11 +21,16 @@ const OTHERS_MIN = 3
 const REDUCTION = 3
 
 /**
- * Whether `TrainingJobEarlyStoppingType: Auto` ends a job: its latest value is worse than the median
- * of the running averages of the other jobs up to the same epoch (SageMaker's documented rule).
+ * Whether `TrainingJobEarlyStoppingType: Auto` ends a job: its value is worse than the median of the
+ * running averages of the other jobs up to the same epoch (SageMaker's documented rule). That epoch
+ * is its latest one that enough others have reached, so a job that is ahead of all is judged too.
  */
 export function shouldStopByMedian({ goal, metrics, others }: StoppingQuestion): boolean {
-  const latest = metrics.at(-1)
+  const reached = others
+    .map((other) => other.at(-1)?.resource ?? 0)
+    .toSorted((left, right) => right - left)
+  const comparable = reached[OTHERS_MIN - 1] ?? 0
+  const latest = metrics.findLast(({ resource }) => resource <= comparable)
   if (!latest) return false
   const averages = others
     .filter((other) => other.some(({ resource }) => resource >= latest.resource))

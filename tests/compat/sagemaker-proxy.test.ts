@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { type Plane, startPlane } from '@millrace/sagemaker-local/plane'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const root = fileURLToPath(new URL('../../../../', import.meta.url))
+const root = fileURLToPath(new URL('../../', import.meta.url))
 const run = promisify(execFile)
 
 let folder: string
