@@ -5,11 +5,13 @@
 File descriptor 3 is a stream socket to the server. A frame is two big-endian 32-bit lengths, a JSON
 header and a body. The server sends {"id", "type"} with the bytes of a request, "type" being its
 Content-Type. The worker sends {"ready", "mlflow", "python"} or {"failed"} once, then
-{"id", "status", "type"} with the bytes of each answer, in any order. {"ping"} is sent back at once,
-which shows that no request holds the interpreter.
+{"id", "status", "type"} with the bytes of each answer, in any order; a "notice" beside them tells
+whoever asked that the way of asking is old. {"ping"} is sent back at once, which shows that no
+request holds the interpreter.
 
 Requests are read and answers are written by the scoring server of whichever MLflow is installed, so
-that they are what that release takes and gives. Needs nothing besides; runs on Python 3.6 and newer.
+that they are what that release takes and gives. With MLflow 2 and newer the bodies of MLflow 1 are
+understood as well. Needs nothing besides; runs on Python 3.6 and newer.
 """
 
 import ctypes
@@ -30,6 +32,12 @@ LENGTHS = struct.Struct(">II")
 JSON = "application/json"
 # The functions of MLflow's that turn what the model gave into text.
 WRITERS = ("predictions_to_json", "unwrapped_predictions_to_json")
+# What MLflow 1 took as `application/json; format=NAME`, and the key that it has had since.
+OLD_FORMATS = {"pandas-split": "dataframe_split", "pandas-records": "dataframe_records"}
+NOTICE = (
+    "The request is in the format of MLflow 1.x; since MLflow 2.0 it is written "
+    '{"%s": ...} with the type application/json, and the answer is {"predictions": ...}'
+)
 
 
 class Channel:
@@ -59,7 +67,16 @@ class Channel:
 
 
 def load(directory):
-    """The model as a function from (content type, body) to (status, content type, body)."""
+    """The model as a function from (content type, body) to (status, content type, body, notice)."""
+    from mlflow.version import VERSION
+
+    answer = answers_of(directory)
+    if VERSION.startswith(("0.", "1.")):
+        return lambda content_type, body: answer(content_type, body) + (None,)
+    return with_old_bodies(answer)
+
+
+def answers_of(directory):
     from mlflow.pyfunc import scoring_server
 
     load_model = getattr(scoring_server, "load_model_with_mlflow_config", scoring_server.load_model)
@@ -130,6 +147,61 @@ def by_application(application):
     return answer
 
 
+def with_old_bodies(answer):
+    """Takes what MLflow 1 took, in its own way of answering, where the model's MLflow refuses it."""
+    noted = threading.Lock()
+
+    def either(content_type, body):
+        plain_type, key = without_old_format(content_type)
+        if key is None:
+            given = answer(content_type, body)
+            key = key_of_old_shape(body) if given[0] == 400 and plain_type == JSON else None
+            if key is None:
+                return given + (None,)
+        elif parsed(body) is None:
+            return answer(plain_type, body) + (None,)
+        notice = NOTICE % key
+        if noted.acquire(False):
+            sys.stderr.write(notice + ".\n")
+        status, kind, text = answer(plain_type, b'{"' + key.encode() + b'": ' + body + b"}")
+        start = b'{"predictions": '
+        if status == 200 and text.startswith(start):
+            text = text[len(start) : -1]
+        return status, kind, text, notice
+
+    return either
+
+
+def without_old_format(content_type):
+    """A type without its `format`, and the key that stands for that since MLflow 2."""
+    kind, *parameters = [part.strip() for part in content_type.split(";")]
+    names = [part[len("format=") :] for part in parameters if part.startswith("format=")]
+    if kind != JSON or len(names) != 1 or names[0] not in OLD_FORMATS:
+        return kind, None
+    others = [part for part in parameters if not part.startswith("format=")]
+    return "; ".join([kind] + others), OLD_FORMATS[names[0]]
+
+
+def key_of_old_shape(body):
+    """The key that a body is missing which holds nothing but rows, or columns and their rows."""
+    if not body.lstrip().startswith(b"[") and b'"columns"' not in body:
+        return None
+    value = parsed(body)
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        return "dataframe_records"
+    if isinstance(value, dict) and {"columns", "data"} <= set(value) <= {"columns", "data", "index"}:
+        return "dataframe_split"
+    return None
+
+
+def parsed(body):
+    """What a body of JSON holds; None for null, and when it holds no JSON."""
+    try:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+
+
 def work(channel, answer, closed):
     """Reads a request and answers it, while other threads wait to read the next."""
     while True:
@@ -141,13 +213,15 @@ def work(channel, answer, closed):
         if "ping" in header:
             channel.send(header)
             continue
+        notice = None
         try:
-            status, content_type, text = answer(header["type"], body)
+            status, content_type, text, notice = answer(header["type"], body)
         except BaseException as error:
             traceback.print_exc()
             message = "The model's answer cannot be written: " + describe(error)
             status, content_type, text = problem(500, "INTERNAL_ERROR", message)
-        channel.send({"id": header["id"], "status": status, "type": content_type}, text)
+        head = {"id": header["id"], "status": status, "type": content_type}
+        channel.send(head if notice is None else dict(head, notice=notice), text)
 
 
 def problem(status, code, message):

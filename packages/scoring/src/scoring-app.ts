@@ -111,6 +111,7 @@ function sendJson(reply: FastifyReply, status: number, value: Record<string, unk
 }
 
 // Bodies go out as bytes: to text Fastify would add a charset, which the stock server does not send.
-function send(reply: FastifyReply, { status, contentType, body }: Answer) {
+function send(reply: FastifyReply, { status, contentType, body, notice }: Answer) {
+  if (notice !== undefined) reply.header('warning', `299 - ${JSON.stringify(notice)}`)
   return reply.code(status).header('content-type', contentType).send(body)
 }

@@ -16,6 +16,8 @@ export interface Answer {
   status: number
   contentType: string
   body: Buffer
+  /** For whoever asked in a way that is old. */
+  notice?: string
 }
 
 export interface WorkerSettings {
@@ -149,8 +151,9 @@ function whyNotLoaded(first: Frame | string): string | undefined {
 }
 
 function readAnswer({ header, body }: Frame): [number, Answer] {
-  const { id, status, type } = header
-  return [Number(id), { status: Number(status), contentType: String(type), body }]
+  const { id, status, type, notice } = header
+  const answer = { status: Number(status), contentType: String(type), body }
+  return [Number(id), typeof notice === 'string' ? { ...answer, notice } : answer]
 }
 
 function ping(channel: Duplex, pings: (() => void)[]): Promise<boolean> {

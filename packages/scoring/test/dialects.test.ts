@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { dialects, oldCases, refusals, type ScoringCase, typedCases } from './scoring-cases.ts'
+import {
+  dialects,
+  oldBodies,
+  oldCases,
+  refusals,
+  type ScoringCase,
+  typedCases,
+} from './scoring-cases.ts'
 import { scoringModels } from './scoring-models.ts'
 import { type ScoringProcess, startMillrace, startStock } from './scoring-processes.ts'
 
@@ -9,6 +16,8 @@ interface Served {
   status: number
   contentType: string | null
   body: unknown
+  /** That the way of asking is old. */
+  notice: string | null
 }
 
 async function ask(url: string, [, contentType, body]: ScoringCase): Promise<Served> {
@@ -31,7 +40,14 @@ async function read(response: Response): Promise<Served> {
     const { stack_trace, ...rest } = JSON.parse(sorted) as Record<string, string>
     body = { ...rest, lastOfTrace: stack_trace?.trim().split('\n').at(-1) }
   }
-  return { status, contentType: headers.get('content-type'), body }
+  const notice = headers.get('warning')
+  return { status, contentType: headers.get('content-type'), body, notice }
+}
+
+/** What MLflow 1.x would have answered: the predictions alone, and refusals as they are. */
+function unwrapped(body: unknown): unknown {
+  const [, predictions] = /^\{"predictions": (.*)\}$/s.exec(String(body)) ?? []
+  return predictions ?? body
 }
 
 /** Serves one model by the stock server and by ours. */
@@ -49,8 +65,8 @@ function servedByBoth(environment: Parameters<typeof scoringModels>[0], name: st
   afterAll(async () => {
     await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()))
   })
-  return (send: (url: string) => Promise<Served>) =>
-    Promise.all(servers.map(({ url }) => send(url))) as Promise<[Served, Served]>
+  return <T = Served>(send: (url: string) => Promise<T>) =>
+    Promise.all(servers.map(({ url }) => send(url))) as Promise<[T, T]>
 }
 
 describe('a model with a signature, saved and served with 3.17', () => {
@@ -70,6 +86,23 @@ describe('a model with a signature, saved and served with 3.17', () => {
     expect(ours.status).toBeGreaterThanOrEqual(400)
     expect(ours.status).toBeLessThan(500)
   })
+
+  test.each(oldBodies)(
+    'takes %s of 1.x in its own way of answering, and notes that it is old',
+    async (title, contentType, body, today) => {
+      const [stock, ours] = await onBoth(async (url) => ({
+        today: await ask(url, [title, 'application/json', JSON.stringify(today)]),
+        old: await ask(url, [title, contentType, body]),
+      }))
+
+      expect(ours.today).toEqual(stock.today)
+      expect(ours.old).toEqual({
+        ...stock.today,
+        body: unwrapped(stock.today.body),
+        notice: expect.stringMatching(/^299 - "The request is in the format of MLflow 1.x; /),
+      })
+    },
+  )
 
   test.each([
     ['GET', '/ping'],

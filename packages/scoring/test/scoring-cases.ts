@@ -39,10 +39,12 @@ export const dialects: ScoringCase[] = [
 ]
 
 export const refusals: ScoringCase[] = [
-  ['1.x pandas-split', 'application/json; format=pandas-split', '{"columns":["a"],"data":[[1]]}'],
-  ['1.x pandas-records', 'application/json; format=pandas-records', '[{"a":1,"b":2}]'],
-  json('1.x bare split', { columns: ['a', 'b'], data: [[1, 2]] }),
-  json('1.x bare records', [{ a: 1, b: 2 }]),
+  ['an unknown format', 'application/json; format=other', goodText],
+  ['two formats', 'application/json; format=pandas-split; format=pandas-records', goodText],
+  ['CSV of a 1.x format', 'text/csv; format=pandas-split', 'a,b\n1,2\n'],
+  json('no rows', []),
+  json('rows of all sorts', [{ a: 1, b: 2 }, 3]),
+  json('bare split with another key', { columns: ['a', 'b'], data: [[1, 2]], rows: 1 }),
   ['1.x numpy split', 'application/json-numpy-split', '{}'],
   ['another charset', 'application/json; charset=latin-1', goodText],
   ['a trailing semicolon', 'application/json;', goodText],
@@ -82,6 +84,7 @@ export const refusals: ScoringCase[] = [
   ['CSV with text for a number', 'text/csv', 'a,b\nx,2\n'],
   ['empty CSV', 'text/csv', ''],
   ['a header without rows', 'text/csv', 'a,b\n'],
+  ['Parquet that is none', 'application/vnd.apache.parquet', 'x'],
 ]
 
 const row = { text: 'x', count: 1, flag: true }
@@ -104,6 +107,41 @@ export const typedCases: ScoringCase[] = [
   json('no time for a time', { dataframe_records: [{ ...row, when: 'never' }] }),
   json('no base64 for bytes', { dataframe_records: [{ ...row, blob: '!' }] }),
   ['CSV with leading zeros', 'text/csv', 'text,count,flag\n007,1,True\n'],
+]
+
+/** Bodies of MLflow 1.x for `signed`, with what MLflow 2 and newer take in their place. */
+export const oldBodies: [title: string, contentType: string, body: string, today: object][] = [
+  [
+    'pandas-split',
+    'application/json; format=pandas-split',
+    '{"columns":["b","a"],"index":[7],"data":[[1,2]]}',
+    { dataframe_split: { columns: ['b', 'a'], index: [7], data: [[1, 2]] } },
+  ],
+  [
+    'pandas-records with a charset',
+    'application/json; charset=utf-8; format=pandas-records',
+    '[{"a":1,"b":2},{"a":3,"b":4}]',
+    {
+      dataframe_records: [
+        { a: 1, b: 2 },
+        { a: 3, b: 4 },
+      ],
+    },
+  ],
+  [
+    'a bare split',
+    JSON_TYPE,
+    ' {"columns":["a","b"],"data":[[1,2]]}',
+    { dataframe_split: { columns: ['a', 'b'], data: [[1, 2]] } },
+  ],
+  ['bare records', JSON_TYPE, '[{"a":1,"b":2}]', { dataframe_records: [{ a: 1, b: 2 }] }],
+  [
+    'a column missing',
+    'application/json; format=pandas-split',
+    '{"columns":["b"],"data":[[1]]}',
+    { dataframe_split: { columns: ['b'], data: [[1]] } },
+  ],
+  ['text for a number', JSON_TYPE, '[{"a":"x","b":2}]', { dataframe_records: [{ a: 'x', b: 2 }] }],
 ]
 
 /** For `signed` as MLflow 1.30 saved and serves it. */
