@@ -16,7 +16,7 @@ import {
   readQuery,
 } from './request-input.ts'
 import type { ServerParts } from './server.ts'
-import { UndeliveredAnswers } from './undelivered.ts'
+import { type CreateRequest, UndeliveredAnswers } from './undelivered.ts'
 
 type AnyHandler =
   | ((context: RequestContext, input: unknown) => Promise<unknown>)
@@ -70,17 +70,17 @@ function routeHandler(parts: ServerParts, id: string, endpoint: Endpoint, handle
     const { database, settings } = parts
     const caller = await authenticate(request)
     await authorize(endpoint.access, { db: database.read, caller }, input)
-    const repeat = makesNew && !undelivered.isEmpty ? undelivered.take(keyOf(request)) : undefined
-    if (repeat !== undefined) return sendJson(reply, repeat.output)
     const prepared = prepare ? prepare(input) : input
     const read = (db: Db) => {
       const snapshot = snapshotOf(database, db)
       return run({ db, snapshot, caller, settings, fold: parts.fold }, prepared as never)
     }
-    const output = isWrite
-      ? await database.write(id, caller, prepared)
-      : await (endpoint.mayLag ? readLagging(database, read) : read(database.read))
-    if (makesNew && isGone(request)) undelivered.keep(keyOf(request), output)
+    if (isWrite) {
+      const write = () => database.write(id, caller, prepared)
+      if (!makesNew) return sendJson(reply, await write())
+      return sendJson(reply, await undelivered.answer(describeCreate(request, input), write))
+    }
+    const output = await (endpoint.mayLag ? readLagging(database, read) : read(database.read))
     return sendJson(reply, output)
   }
 }
@@ -105,14 +105,16 @@ async function readLagging<Output>(
   }
 }
 
-function isGone({ raw: { socket } }: FastifyRequest): boolean {
-  return socket.destroyed || socket.writableEnded
-}
+/** Clocks that differ by more than this are wrong, and a time that is older was put in by hand. */
+const STAMP_AGE_MAX_MS = 10 * 60_000
 
-/** Requests with the same key are the same request, sent again. */
-function keyOf({ method, url, body, headers }: FastifyRequest): string {
+function describeCreate(request: FastifyRequest, input: unknown): CreateRequest {
+  const { method, url, body, headers, raw } = request
   const hash = createHash('sha256').update(`${method} ${url} ${headers.authorization ?? ''}\n`)
-  return hash.update(body instanceof Buffer ? body : '').digest('base64')
+  const key = hash.update(body instanceof Buffer ? body : '').digest('base64')
+  const { start_time } = input as { start_time?: unknown }
+  const isStamped = Math.abs(Date.now() - Number(start_time)) < STAMP_AGE_MAX_MS
+  return { key, socket: raw.socket, isStamped }
 }
 
 function readInput(
