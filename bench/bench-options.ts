@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { peerNames } from './peers.ts'
+import { peerNames, peersOn } from './peers.ts'
 import { STORES, type Store } from './store.ts'
 import { workloads } from './workloads.ts'
 
@@ -37,7 +37,7 @@ export function readOptions(args: string[]): BenchOptions {
     args,
     options: {
       only: { type: 'string' },
-      peers: { type: 'string', default: peerNames.join(',') },
+      peers: { type: 'string' },
       connections: { type: 'string', default: '1,8,64' },
       seconds: { type: 'string', default: '3' },
       warmup: { type: 'string', default: '1' },
@@ -49,15 +49,16 @@ export function readOptions(args: string[]): BenchOptions {
   })
   if (values.help) throw new Error(USAGE)
   const all = [...OTHER_PARTS, ...Object.keys(workloads)]
+  const store = chooseStore(values.store)
   return {
     parts: values.only === undefined ? all : choose(values.only, all),
-    peers: choose(values.peers, peerNames),
+    peers: choosePeers(values.peers, store),
     connections: list(values.connections).map(positive),
     seconds: positive(values.seconds),
     warmupSeconds: positive(values.warmup),
     rounds: positive(values.rounds),
     baseline: values.baseline,
-    store: chooseStore(values.store),
+    store,
   }
 }
 
@@ -65,6 +66,14 @@ function chooseStore(name: string): Store {
   const store = STORES.find((each) => each === name)
   if (store === undefined) throw new Error(`'${name}' is none of ${STORES.join(', ')}`)
   return store
+}
+
+function choosePeers(text: string | undefined, store: Store): string[] {
+  const able = peersOn(store)
+  const chosen = text === undefined ? able : choose(text, peerNames)
+  const unable = chosen.find((name) => !able.includes(name))
+  if (unable !== undefined) throw new Error(`${unable} cannot keep its data in ${store}`)
+  return chosen
 }
 
 function list(text: string): string[] {

@@ -1,16 +1,11 @@
 import { inspect } from 'node:util'
-import { measureCommits } from './disk-limit.ts'
+import { newFolder, removeFolder } from './folders.ts'
 import type { LoadGenerator } from './load.ts'
 import { echo, type Peer } from './peers.ts'
 import { call, seed } from './seeding.ts'
-import {
-  newFolder,
-  removeFolder,
-  type ServerProcess,
-  settle,
-  startServer,
-} from './server-process.ts'
+import { type ServerProcess, settle, startServer } from './server-process.ts'
 import { quantile } from './statistics.ts'
+import { measureStoreCommits } from './store.ts'
 import { type Seeds, type Workload, workloads } from './workloads.ts'
 
 /** One measurement of one server: a workload at a number of connections. */
@@ -33,7 +28,7 @@ export interface Sample {
   note?: string
 }
 
-/** A durable commit of one row on this disk, in the seconds around a write workload. */
+/** Durable commits of one row in the store itself, in the seconds around a write workload. */
 export interface CommitSample {
   workload: string
   connections: number
@@ -63,6 +58,7 @@ const NO_SEEDS: Seeds = {
   searchedExperimentId: '1',
   historyRunId: '0'.repeat(32),
   emptyExperimentId: '2',
+  chartRunIds: [],
 }
 
 /** Too few answers for a rate: then it follows from their mean time (Little's law). */
@@ -100,13 +96,15 @@ export async function measureCells(options: CellOptions) {
       for (const connections of chosen) {
         for (let round = 1; round <= rounds; round++) {
           for (const [peerName, { server }] of filled) {
+            if (workload.without?.includes(peerName)) continue
             const sample = await measureCell(options, filled.get(peerName), name, connections)
             samples.push({ ...sample, round })
             if (sample.note === undefined) continue
             await restart(filled, server).catch((error: unknown) => fail(server.peer, error))
           }
           if (workload.isWrite) {
-            commits.push({ workload: name, connections, round, ...measureCommits(0.5) })
+            const limit = await measureStoreCommits(connections, 0.5)
+            commits.push({ workload: name, connections, round, ...limit })
           }
         }
         say(lineOf(samples, name, connections))
@@ -135,10 +133,10 @@ async function fill(peer: Peer, names: string[]): Promise<Filled> {
 }
 
 async function checkAnswers(server: ServerProcess, seeds: Seeds, names: string[]): Promise<void> {
-  for (const [name, { request, check }] of Object.entries(workloads)) {
-    if (!names.includes(name)) continue
+  for (const [name, { request, check, without }] of Object.entries(workloads)) {
+    if (!names.includes(name) || without?.includes(server.peer.name)) continue
     const [head = '', body] = request(seeds, 0).bytes.toString().split('\r\n\r\n')
-    const path = head.split(' ')[1]?.replace('/api/2.0/mlflow/', '') ?? ''
+    const path = head.split(' ')[1] ?? ''
     try {
       check(await call(server, path, body ? JSON.parse(body) : undefined))
     } catch (cause) {

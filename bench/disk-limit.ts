@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { newFolder, removeFolder } from './server-process.ts'
+import { newFolder, removeFolder } from './folders.ts'
 import { quantile } from './statistics.ts'
 
 /** How fast this disk makes one row durable: commits one after another (WAL, synchronous=FULL). */

@@ -28,7 +28,7 @@ async function bench(options: BenchOptions): Promise<void> {
   const has = (part: string) => options.parts.includes(part)
   const names = Object.keys(workloads).filter(has)
 
-  print(`${machine()}\n\nStore: ${options.store}.\n\n${durabilityLines(peers)}\n`)
+  print(`${machine()}\n\nStore: ${options.store}.\n\n${durabilityLines(peers, options.store)}\n`)
   if (has('start')) {
     const starts = await measureStarts(all, options.rounds, say)
     results['starts'] = starts
@@ -44,7 +44,7 @@ async function bench(options: BenchOptions): Promise<void> {
       say,
     }).finally(() => generator.stop())
     Object.assign(results, { samples, commits, failures })
-    print(`${workloadTables(samples, commits)}\n`)
+    print(`${workloadTables(samples, commits, options.store)}\n`)
     for (const [peer, reason] of Object.entries(failures)) print(`${peer} failed: ${reason}\n`)
   }
   if (has('client')) {

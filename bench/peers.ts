@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { existsSync, globSync, symlinkSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
 import {
   ensurePythonEnvironment,
   missingPython,
@@ -6,12 +7,14 @@ import {
   pythonOf,
 } from '../tools/setup/python-environments.ts'
 import { root } from '../tools/setup/step.mjs'
+import { STORES, type Store } from './store.ts'
 
 /** A server that is measured: how it is started, and what its 200 to a write promises. */
 export interface Peer {
   name: string
-  /** What of an acknowledged write survives, by its SQLite journal and synchronous settings. */
+  /** What of a write acknowledged on SQLite survives, by its journal and synchronous settings. */
   durability: string
+  stores: readonly Store[]
   command(place: Place): Command
 }
 
@@ -34,6 +37,7 @@ export function millrace(name = 'millrace', checkout = root): Peer {
   return {
     name,
     durability: 'power loss (WAL, synchronous=FULL)',
+    stores: STORES,
     command: (place) => ({
       file: process.execPath,
       args: [join(checkout, 'packages', 'cli', 'bin', 'millrace.cjs'), ...server(place)],
@@ -45,23 +49,32 @@ export function millrace(name = 'millrace', checkout = root): Peer {
 export const echo: Peer = {
   name: 'echo',
   durability: 'nothing is stored',
+  stores: STORES,
   command: ({ port }) => ({
     file: process.execPath,
     args: [join(import.meta.dirname, 'echo-server.ts'), String(port)],
   }),
 }
 
-const peers: Record<string, Peer & { environment: PythonEnvironmentName }> = {
+interface InstalledPeer extends Peer {
+  environment: PythonEnvironmentName
+  /** What its package leaves to do before it starts. */
+  prepare?(): void
+}
+
+const peers: Record<string, InstalledPeer> = {
   mlflow: {
     name: 'mlflow',
     environment: 'mlflow-3.17.2',
     durability: 'power loss (DELETE journal, synchronous=FULL)',
+    stores: STORES,
     command: (place) => mlflow(place, '4'),
   },
   'mlflow-1w': {
     name: 'mlflow-1w',
     environment: 'mlflow-3.17.2',
     durability: 'power loss (DELETE journal, synchronous=FULL)',
+    stores: STORES,
     command: (place) => ({
       ...mlflow(place, '1'),
       env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' },
@@ -71,6 +84,7 @@ const peers: Record<string, Peer & { environment: PythonEnvironmentName }> = {
     name: 'fasttrackml',
     environment: 'fasttrackml',
     durability: 'only the end of its process (WAL, synchronous=NORMAL)',
+    stores: ['sqlite', 'postgresql'],
     command: ({ port, folder, database }) => ({
       file: script('fasttrackml', 'fml'),
       args: [
@@ -80,9 +94,34 @@ const peers: Record<string, Peer & { environment: PythonEnvironmentName }> = {
       ],
     }),
   },
+  'mlflow-go': {
+    name: 'mlflow-go',
+    environment: 'mlflow-go',
+    durability: 'power loss (DELETE journal, synchronous=FULL)',
+    // Its queries fail on PostgreSQL, and MariaDB is not among its databases.
+    stores: ['sqlite'],
+    prepare: linkGoLibrary,
+    command: ({ port, folder, database }) => ({
+      file: script('mlflow-go', 'mlflow-go'),
+      args: [
+        ...['server', '--host', '127.0.0.1', '--port', String(port)],
+        ...['--backend-store-uri', database],
+        ...['--default-artifact-root', join(folder, 'artifacts')],
+      ],
+      // It starts a whole MLflow beside it, by name.
+      env: {
+        PATH: [dirname(script('mlflow-go', 'mlflow')), process.env['PATH']].join(delimiter),
+      },
+    }),
+  },
 }
 
 export const peerNames = Object.keys(peers)
+
+/** The names of the peers that can keep their data in that store. */
+export function peersOn(store: Store): string[] {
+  return peerNames.filter((name) => peers[name]?.stores.includes(store))
+}
 
 /** The peer of that name, installed; throws in one sentence when its interpreter is missing. */
 export async function ensurePeer(name: string): Promise<Peer> {
@@ -91,11 +130,21 @@ export async function ensurePeer(name: string): Promise<Peer> {
   if (!(await ensurePythonEnvironment(peer.environment))) {
     throw new Error(missingPython(peer.environment))
   }
+  peer.prepare?.()
   return peer
 }
 
 function script(environment: PythonEnvironmentName, name: string): string {
   return join(pythonOf(environment), '..', name)
+}
+
+/** Its wheel for Linux carries the library under the name that macOS would look for. */
+function linkGoLibrary(): void {
+  const packages = join(dirname(pythonOf('mlflow-go')), '../lib/python3.*/site-packages')
+  for (const library of globSync(join(packages, 'mlflow_go_backend/*.dylib'))) {
+    const link = library.replace(/dylib$/, 'so')
+    if (!existsSync(link)) symlinkSync(library, link)
+  }
 }
 
 /** It writes SQLite's URIs with two slashes and knows no driver names. */

@@ -6,6 +6,7 @@ import { echo } from './peers.ts'
 import type { SpaceSample } from './space.ts'
 import type { StartSample } from './start-and-memory.ts'
 import { median } from './statistics.ts'
+import type { Store } from './store.ts'
 
 const OURS = 'millrace'
 
@@ -35,7 +36,7 @@ export function startTable(samples: StartSample[]): string {
 }
 
 /** A table per workload, with ratios to Millrace and the limits of the machine. */
-export function workloadTables(samples: Sample[], commits: CommitSample[]): string {
+export function workloadTables(samples: Sample[], commits: CommitSample[], store: Store): string {
   const byWorkload = Map.groupBy(samples, ({ workload }) => workload)
   return [...byWorkload]
     .map(([name, taken]) => {
@@ -53,7 +54,7 @@ export function workloadTables(samples: Sample[], commits: CommitSample[]): stri
         'problems',
       ]
       const rows = [...Map.groupBy(taken, ({ connections }) => connections)].flatMap(
-        ([connections, cell]) => rowsOf(cell, connections, name, points ?? 1),
+        ([connections, cell]) => rowsOf(cell, connections, { name, points: points ?? 1, store }),
       )
       const limit = limitLine(commits.filter(({ workload }) => workload === name))
       return `## ${title}\n${table(head, rows)}${limit}`
@@ -61,13 +62,19 @@ export function workloadTables(samples: Sample[], commits: CommitSample[]): stri
     .join('\n\n')
 }
 
-function rowsOf(cell: Sample[], connections: number, name: string, points: number): string[][] {
+interface Row {
+  name: string
+  points: number
+  store: Store
+}
+
+function rowsOf(cell: Sample[], connections: number, { name, points, store }: Row): string[][] {
   const byPeer = [...Map.groupBy(cell, ({ peer }) => peer)]
   const rateOf = (taken: Sample[]) => median(taken.map(({ perSecond }) => perSecond))
   const ours = rateOf(cell.filter(({ peer }) => peer === OURS))
   return byPeer.map(([peer, taken]) => {
     const rate = rateOf(taken)
-    const goal = goalsOf(name, connections)[peer]
+    const goal = goalsOf({ workload: name, connections, store })[peer]
     return [
       String(connections),
       peer,
@@ -103,10 +110,14 @@ function problemsOf(taken: Sample[]): string {
 }
 
 function limitLine(commits: CommitSample[]): string {
-  if (commits.length === 0) return ''
-  const perSecond = median(commits.map((sample) => sample.perSecond))
-  const p50 = median(commits.map((sample) => sample.p50Ms))
-  return `\nThis disk, in the same minutes: ${number(perSecond)} durable commits/s one after another, p50 ${number(p50)} ms.`
+  const lines = [...Map.groupBy(commits, ({ connections }) => connections)].map(
+    ([connections, taken]) => {
+      const perSecond = median(taken.map((sample) => sample.perSecond))
+      const p50 = median(taken.map((sample) => sample.p50Ms))
+      return `\nThe store itself, in the same minutes, at ${connections}: ${number(perSecond)} durable commits/s, p50 ${number(p50)} ms.`
+    },
+  )
+  return lines.join('')
 }
 
 /** A stock client's run, part by part. */
@@ -131,8 +142,12 @@ export function spaceTable(samples: SpaceSample[]): string {
   return `## Metric points on disk (random doubles, 100 keys of one ended run)\n${table(['server', 'bytes a point', 'points'], rows)}`
 }
 
-/** Who keeps what it acknowledged. */
-export function durabilityLines(peers: { name: string; durability: string }[]): string {
+/** Who keeps what it acknowledged: a database server decides for all of its clients. */
+export function durabilityLines(
+  peers: { name: string; durability: string }[],
+  store: Store,
+): string {
+  if (store !== 'sqlite') return `Every server writes to one ${store} server, with its fsync on.`
   const lines = peers
     .filter(({ name }) => name !== echo.name)
     .map(({ name, durability }) => `- a write that ${name} has acknowledged survives ${durability}`)

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { ServerProcess } from './server-process.ts'
 import {
   type Answer,
+  CHART_RUNS,
   HISTORY_POINTS,
   SEARCHED_METRICS,
   SEARCHED_PARAMS,
@@ -31,7 +32,9 @@ export async function call(
       body: JSON.stringify(body),
     }),
   }
-  const response = await send(`http://127.0.0.1:${port}/api/2.0/mlflow/${path}`, request)
+  const base = `http://127.0.0.1:${port}`
+  const url = path.startsWith('/') ? `${base}${path}` : `${base}/api/2.0/mlflow/${path}`
+  const response = await send(url, request)
   const text = await response.text()
   if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text.slice(0, 300)}`)
   return JSON.parse(text)
@@ -58,18 +61,30 @@ export async function seed(server: ServerProcess, workloads: readonly string[]):
 
   const searchedExperimentId = await createExperiment(server, 'bench-searched')
   if (workloads.some((name) => name.startsWith('search-'))) {
-    await fillSearched(server, searchedExperimentId)
+    await fillRuns(server, searchedExperimentId, 0, SEARCHED_RUNS)
   }
   const historyRunId = await createRun(server, written, 0)
   await call(server, 'runs/log-batch', { run_id: historyRunId, ...dataOfRun(0) })
   if (workloads.includes('history-10k')) await fillHistory(server, historyRunId)
-  return { runIds, searchedExperimentId, historyRunId, emptyExperimentId }
+  const chartRunIds: string[] = []
+  for (let i = 0; workloads.includes('bulk-interval') && i < CHART_RUNS; i++) {
+    const id = await createRun(server, written, i)
+    await fillHistory(server, id)
+    chartRunIds.push(id)
+  }
+  return { runIds, searchedExperimentId, historyRunId, emptyExperimentId, chartRunIds }
 }
 
-async function fillSearched(server: ServerProcess, experiment: string): Promise<void> {
-  let next = 0
+/** Fills an experiment that has `from` finished runs up to `to`. */
+export async function fillRuns(
+  server: ServerProcess,
+  experiment: string,
+  from: number,
+  to: number,
+): Promise<void> {
+  let next = from
   const fill = async () => {
-    while (next < SEARCHED_RUNS) {
+    while (next < to) {
       const i = next++
       const run_id = await createRun(server, experiment, i)
       await call(server, 'runs/log-batch', { run_id, ...dataOfRun(i) })

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { newFolder, removeFolder } from './folders.ts'
 import type { Peer } from './peers.ts'
 import { databaseUri } from './store.ts'
 
@@ -37,14 +36,6 @@ export interface Usage {
   pssMib: number
   rssMib: number
   cpuMs: number
-}
-
-export function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'millrace-bench-'))
-}
-
-export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true })
 }
 
 /** Starts a server on that folder and waits for its first good answer. */

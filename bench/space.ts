@@ -1,14 +1,15 @@
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { echo, type Peer } from './peers.ts'
 import { call, createExperiment, createRun } from './seeding.ts'
 import { type ServerProcess, settle, withServer } from './server-process.ts'
+import { storeBytes } from './store.ts'
 
 const BATCHES = 100
 const KEYS = 100
 const STEPS = 10
+/** What a server does with the points of an ended run when it has time. */
+const REST_MS = 40_000
 
 /** What metric points take on disk. */
 export interface SpaceSample {
@@ -42,14 +43,15 @@ export async function measureSpace(
 async function measurePoints(server: ServerProcess) {
   const run_id = await createRun(server, await createExperiment(server, 'bench-space'), 0)
   await settle(server)
-  const before = usedBytes(server.folder)
+  const before = await storeBytes(server.folder)
   for (let i = 0; i < BATCHES; i++) {
     await call(server, 'runs/log-batch', { run_id, metrics: batch(i) })
   }
   await call(server, 'runs/update', { run_id, status: 'FINISHED', end_time: 1 })
   await settle(server)
+  await wait(REST_MS)
   const points = BATCHES * KEYS * STEPS
-  return { points, bytesPerPoint: (usedBytes(server.folder) - before) / points }
+  return { points, bytesPerPoint: ((await storeBytes(server.folder)) - before) / points }
 }
 
 function batch(index: number) {
@@ -57,15 +59,4 @@ function batch(index: number) {
     const step = index * STEPS + Math.floor(i / KEYS)
     return { key: `m${i % KEYS}`, value: Math.random(), timestamp: 1_750_000_000_000 + step, step }
   })
-}
-
-/** Pages in use in the server's database, those in its write-ahead log included. */
-function usedBytes(folder: string): number {
-  const file = readdirSync(folder).find((name) => name.endsWith('.db'))
-  const sqlite = new DatabaseSync(join(folder, file ?? ''), { readOnly: true, timeout: 5000 })
-  const read = (pragma: string) => Number(Object.values(sqlite.prepare(pragma).get() ?? {})[0])
-  const pages = read('PRAGMA page_count') - read('PRAGMA freelist_count')
-  const bytes = pages * read('PRAGMA page_size')
-  sqlite.close()
-  return bytes
 }

@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
+import { newFolder, removeFolder } from './folders.ts'
 import type { Peer } from './peers.ts'
-import { newFolder, removeFolder, startServer, type Usage } from './server-process.ts'
+import { startServer, type Usage } from './server-process.ts'
 
 const IDLE_MS = 5000
 

@@ -6,6 +6,8 @@ export interface Seeds {
   searchedExperimentId: string
   /** A run with `HISTORY_POINTS` points of `loss`. */
   historyRunId: string
+  /** Runs with `HISTORY_POINTS` points of `loss` each, which one chart shows. */
+  chartRunIds: string[]
   emptyExperimentId: string
 }
 
@@ -13,6 +15,8 @@ export const SEARCHED_RUNS = 1500
 export const SEARCHED_METRICS = 20
 export const SEARCHED_PARAMS = 10
 export const HISTORY_POINTS = 10_000
+export const CHART_RUNS = 20
+const CHART_POINTS = 320
 
 /** One kind of request. */
 export interface Workload {
@@ -20,6 +24,8 @@ export interface Workload {
   /** Points that one request stores. */
   points?: number
   isWrite: boolean
+  /** Peers that do not serve it. */
+  without?: string[]
   /** At which numbers of connections it is measured, of those that were asked for. */
   connections: number[]
   request(seeds: Seeds, connection: number): Template
@@ -45,6 +51,7 @@ export interface Answer {
 }
 
 const API = '/api/2.0/mlflow'
+const AJAX_API = '/ajax-api/2.0/mlflow'
 const TIMESTAMP = 1_760_000_000_000
 const ALL = [1, 8, 64]
 
@@ -98,6 +105,14 @@ export const workloads: Record<string, Workload> = {
       post(`${API}/runs/log-metric`, { run_id: runIds[connection], ...point('loss', 0.25, 0) }),
     check: () => {},
   },
+  'log-batch-10': {
+    title: 'runs/log-batch, 10 points (1 key x 10 steps)',
+    points: 10,
+    isWrite: true,
+    connections: ALL,
+    request: ({ runIds }, connection) => batch(runIds[connection] ?? '', 1),
+    check: () => {},
+  },
   'log-batch-100': {
     title: 'runs/log-batch, 100 points (10 keys x 10 steps)',
     points: 100,
@@ -142,6 +157,24 @@ export const workloads: Record<string, Workload> = {
     request: ({ historyRunId }) =>
       get(`${API}/metrics/get-history?run_id=${historyRunId}&metric_key=loss&max_results=25000`),
     check: ({ metrics }) => expect('points', metrics?.length, HISTORY_POINTS),
+  },
+  'bulk-interval': {
+    title: `metrics/get-history-bulk-interval, ${CHART_RUNS} runs of ${HISTORY_POINTS} points`,
+    isWrite: false,
+    without: ['fasttrackml'],
+    connections: [1, 8],
+    request: ({ chartRunIds }) => {
+      const runs = chartRunIds.map((id) => `run_ids=${id}`).join('&')
+      return get(
+        `${AJAX_API}/metrics/get-history-bulk-interval?${runs}&metric_key=loss&max_results=${CHART_POINTS}`,
+      )
+    },
+    check: ({ metrics }) => {
+      const ends = CHART_RUNS * 2
+      if (!metrics || metrics.length < CHART_POINTS || metrics.length > CHART_POINTS + ends) {
+        throw new Error(`points: ${metrics?.length} instead of about ${CHART_POINTS}`)
+      }
+    },
   },
 }
 

@@ -55,7 +55,7 @@ export const parts: Record<string, Step[]> = {
   ]),
   compat: [
     ...pythonEnvironmentNames
-      .filter((name) => /^(mlflow|sagemaker)-/.test(name))
+      .filter((name) => /^(mlflow|sagemaker)-\d/.test(name))
       .map((name) => setUpStep(name, () => setUpPython(name))),
     vitestStep('compat', ['tests/compat', ...HIDDEN_BELOW_TMP]),
   ],
