@@ -8,8 +8,8 @@ import {
   declaredByConda,
   declaredByPythonEnv,
 } from '@millrace/models/model-environment'
+import { prepareCondaEnvironment } from '@millrace/scoring/conda-environment'
 import { prepareEnvironment, type WantedEnvironment } from '@millrace/scoring/python-environment'
-import { prepareCondaEnvironment } from './conda-environment.ts'
 import type { Project } from './mlproject-file.ts'
 import { expandRequirements } from './requirement-files.ts'
 
@@ -58,7 +58,8 @@ export async function prepareProject(
   if (manager === 'local') return localEnvironment(environment)
   if (manager === 'conda') {
     const { environment: declared } = project
-    return prepareCondaEnvironment(declared.kind === 'conda' ? declared.file : undefined, options)
+    const file = declared.kind === 'conda' ? declared.file : undefined
+    return (await prepareCondaEnvironment(file, { ...options, owner: 'project' })).variables
   }
   const wanted = await wantedEnvironment(project, manager)
   const python = await prepareEnvironment(wanted, {

@@ -2,7 +2,7 @@ import { ApiError, ERROR_STATUS, type ErrorCode, invalid } from '@millrace/api/e
 import { fetchModel } from '@millrace/models/fetch-model'
 import type { TrackingServer } from '@millrace/models/tracking-server'
 import { FRAME_BODY_BYTES_MAX } from './frames.ts'
-import { preparePython, type RuntimeOptions } from './model-runtime.ts'
+import { prepareRuntime, type RuntimeOptions } from './model-runtime.ts'
 import { type Answer, startWorker } from './worker-process.ts'
 
 export interface PredictOptions extends RuntimeOptions {
@@ -21,13 +21,13 @@ export interface PredictOptions extends RuntimeOptions {
  * @throws ApiError with the model's refusal
  */
 export async function predictOnce(options: PredictOptions): Promise<Buffer> {
-  const { environment, onOutput, signal, input } = options
+  const { onOutput, signal, input } = options
   if (input.length > FRAME_BODY_BYTES_MAX) {
     throw invalid(`The input has ${input.length} bytes, and ${FRAME_BODY_BYTES_MAX} are possible.`)
   }
   await using model = await fetchModel(options.modelUri, options.tracking)
-  const python = await preparePython(model.directory, options)
-  const settings = { python, modelDirectory: model.directory, threads: 1, environment, onOutput }
+  const runtime = await prepareRuntime(model.directory, options)
+  const settings = { ...runtime, modelDirectory: model.directory, threads: 1, onOutput }
   const answered = Promise.withResolvers<Answer>()
   const events = {
     onAnswer: (_id: number, answer: Answer) => answered.resolve(answer),

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { fetchModel } from '@millrace/models/fetch-model'
 import type { TrackingServer } from '@millrace/models/tracking-server'
-import { preparePython, type RuntimeOptions } from './model-runtime.ts'
+import { prepareRuntime, type RuntimeOptions } from './model-runtime.ts'
 import { createScoringApp } from './scoring-app.ts'
 import { WorkerPool } from './worker-pool.ts'
 import { startWorker } from './worker-process.ts'
@@ -44,13 +44,13 @@ const THREADS = Math.min(32, availableParallelism() + 4)
  * @throws Error with the step that failed and why; nothing is left behind
  */
 export async function serveModel(options: ServeOptions): Promise<ScoringServer> {
-  const { environment, onOutput, signal, workers, timeoutMs, queueMax, log } = options
+  const { onOutput, signal, workers, timeoutMs, queueMax, log } = options
   await using started = new AsyncDisposableStack()
   const model = started.use(await fetchModel(options.modelUri, options.tracking))
-  const python = await preparePython(model.directory, options)
+  const runtime = await prepareRuntime(model.directory, options)
   signal.throwIfAborted()
-  log(`Loading the model with ${python}`)
-  const settings = { python, modelDirectory: model.directory, threads: THREADS }
+  log(`Loading the model with ${runtime.python}`)
+  const settings = { ...runtime, modelDirectory: model.directory, threads: THREADS }
   const pool = await WorkerPool.open(
     {
       workers,
@@ -58,8 +58,7 @@ export async function serveModel(options: ServeOptions): Promise<ScoringServer> 
       timeoutMs,
       queueMax,
       queueBytesMax: QUEUE_BYTES_MAX,
-      start: (events, signal) =>
-        startWorker({ ...settings, environment, onOutput }, events, signal),
+      start: (events, signal) => startWorker({ ...settings, onOutput }, events, signal),
       log,
     },
     signal,

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 /** The options that all commands about a model's environment have, named as in `mlflow models`. */
 export interface ModelFlags {
   modelUri: string
-  envManager: string
+  envManager: RuntimeOptions['manager']
   /** False for `--no-conda`. */
   conda: boolean
   installMlflow?: true
@@ -21,31 +21,25 @@ export function addModelOptions(command: Command): Command {
       'models:/name/version, models:/name@alias, models:/name/stage, models:/m-id, runs:/id/path ' +
         'or a directory; MLFLOW_TRACKING_URI names the server',
     )
-    .addOption(
-      new Option('--env-manager <how>', 'how the model gets its packages')
-        .choices(['local', 'virtualenv', 'uv', 'conda'])
-        .default('virtualenv'),
-    )
+    .addOption(environmentManager())
     .option('--no-conda', 'the same as --env-manager local')
     .option('--install-mlflow', "install the model's MLflow even if its requirements lack it")
 }
 
-/**
- * What the flags say about the environment.
- *
- * @throws Error for `conda`
- */
-export function runtimeOf(flags: ModelFlags, signal: AbortSignal): RuntimeOptions {
-  const manager = flags.conda ? flags.envManager : 'local'
-  if (manager === 'conda') {
-    throw new Error(
-      '--env-manager conda is not supported: virtualenv and uv install the Python and the pip ' +
-        "packages of a model's conda.yaml; for the rest activate the environment yourself and use " +
-        '--env-manager local.',
-    )
-  }
+/** How a model gets its packages. */
+export function environmentManager(): Option {
+  return new Option('--env-manager <how>', 'how the model gets its packages')
+    .choices(['local', 'virtualenv', 'uv', 'conda'])
+    .default('virtualenv')
+}
+
+/** What the flags say about the environment. */
+export function runtimeOf(
+  flags: Pick<ModelFlags, 'envManager' | 'conda' | 'installMlflow'>,
+  signal: AbortSignal,
+): RuntimeOptions {
   return {
-    manager: manager === 'local' || manager === 'uv' ? manager : 'virtualenv',
+    manager: flags.conda ? flags.envManager : 'local',
     installMlflow: flags.installMlflow === true,
     environment: process.env,
     signal,

@@ -17,7 +17,8 @@ export function addModelsPrepareEnv(models: Command): void {
 async function prepareEnv(flags: ModelFlags): Promise<void> {
   const runtime = runtimeOf(flags, abortOnSignal())
   const { fetchModel } = await import('@millrace/models/fetch-model')
-  const { preparePython } = await import('@millrace/scoring/model-runtime')
+  const { prepareRuntime } = await import('@millrace/scoring/model-runtime')
   await using model = await fetchModel(flags.modelUri, trackingOf(process.env))
-  process.stdout.write(`${await preparePython(model.directory, runtime)}\n`)
+  const { python } = await prepareRuntime(model.directory, runtime)
+  process.stdout.write(`${python}\n`)
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { invalid } from '@millrace/api/errors'
 import { parseRequirement, type Requirement, requirementLines } from '@millrace/models/requirement'
-import { preparePython as prepareModelPython } from '@millrace/scoring/model-runtime'
+import { prepareRuntime } from '@millrace/scoring/model-runtime'
 import type { Container } from '../operations/model-input.ts'
 import { findPython, type JobPython, preparePython } from '../runner/images/job-python.ts'
 import type { WantedPython } from '../runner/images/resolve-image.ts'
@@ -178,7 +178,9 @@ async function modelLaunch(
   const options = installOptions(job, order)
   const path = await (wanted
     ? preparePython(wanted, [], options).then((python) => python.path)
-    : prepareModelPython(model, { ...options, manager: 'uv', installMlflow: true }))
+    : prepareRuntime(model, { ...options, manager: 'uv', installMlflow: true }).then(
+        (runtime) => runtime.python,
+      ))
   const python = await preparePython({ kind: 'interpreter', path }, [], options)
   return {
     steps: [

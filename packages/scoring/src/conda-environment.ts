@@ -3,16 +3,16 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { ApiError, invalid } from '@millrace/api/errors'
-import { lockFile } from '@millrace/scoring/environment-lock'
-import { cacheDirectory } from '@millrace/scoring/python-environment'
-import { runProgram } from '@millrace/scoring/run-program'
-import type { PrepareOptions } from './project-environment.ts'
+import { lockFile } from './environment-lock.ts'
+import { cacheDirectory, type EnvironmentOptions } from './python-environment.ts'
+import { runProgram } from './run-program.ts'
 
 const DONE_FILE = 'millrace-environment.json'
 const PROGRAMS = ['conda', 'mamba', 'micromamba']
 // What conda needs to activate an environment itself, and what the shell of its script adds.
 const OWN_VARIABLES = /^(?:_|SHLVL|PWD|OLDPWD)$/
 
+/** The programs that do conda's work. */
 export interface Conda {
   /** Makes environments. */
   create: string
@@ -20,16 +20,26 @@ export interface Conda {
   run: string
 }
 
+export type CondaOptions = Pick<EnvironmentOptions, 'environment' | 'signal' | 'log' | 'owner'>
+
+/** An environment that is there. */
+export interface CondaEnvironment {
+  directory: string
+  /** Those of a program that runs in it. */
+  variables: NodeJS.ProcessEnv
+}
+
 /**
- * The variables of a conda environment, which is made by conda, mamba or micromamba unless it is
- * there. They are those that its own activation sets, asked for once with no parameter in sight.
+ * A conda environment with the variables that activating it sets, which is made by conda, mamba or micromamba unless it is
+ * there. The variables are asked for once, with no parameter in sight. The same text of a file is the
+ * same environment.
  *
  * @throws ApiError INVALID_PARAMETER_VALUE when there is no conda, INVALID_STATE when it fails
  */
 export async function prepareCondaEnvironment(
   file: string | undefined,
-  options: PrepareOptions,
-): Promise<NodeJS.ProcessEnv> {
+  options: CondaOptions,
+): Promise<CondaEnvironment> {
   const { environment } = options
   const conda = findConda(environment)
   const text = file === undefined ? '' : await readFile(file, 'utf8')
@@ -40,10 +50,14 @@ export async function prepareCondaEnvironment(
     .digest('hex')
   const directory = join(home, digest.slice(0, 32))
   await makeOnce(directory, () => create(conda, directory, file, options), options)
-  return activatedVariables(conda, directory, options)
+  return { directory, variables: await activatedVariables(conda, directory, options) }
 }
 
-/** Where MLflow looks: MLFLOW_CONDA_HOME, CONDA_EXE, then PATH (3.17 `get_conda_bin_executable`). */
+/**
+ * Where MLflow looks: MLFLOW_CONDA_HOME, CONDA_EXE, then PATH (3.17 `get_conda_bin_executable`).
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE with what else there is to choose
+ */
 export function findConda(environment: NodeJS.ProcessEnv): Conda {
   const { MLFLOW_CONDA_HOME: home, CONDA_EXE: executable, MAMBA_EXE: mamba } = environment
   const bin = home ? join(home, 'bin') : executable && dirname(executable)
@@ -71,16 +85,16 @@ export function findConda(environment: NodeJS.ProcessEnv): Conda {
 async function makeOnce(
   directory: string,
   make: () => Promise<void>,
-  { log }: PrepareOptions,
+  { log, owner = 'model' }: CondaOptions,
 ): Promise<void> {
   const done = join(directory, DONE_FILE)
   if (existsSync(done)) return
   using _ = await lockFile(`${directory}.lock`, () =>
-    log('Another process is making the environment of this project; waiting for it.'),
+    log(`Another process is making the environment of this ${owner}; waiting for it.`),
   )
   if (existsSync(done)) return
   await rm(directory, { recursive: true, force: true })
-  log(`Making a conda environment for the project in ${directory}`)
+  log(`Making a conda environment for the ${owner} in ${directory}`)
   try {
     await make()
     await writeFile(done, '{}')
@@ -94,7 +108,7 @@ async function create(
   conda: Conda,
   directory: string,
   file: string | undefined,
-  { environment, signal }: PrepareOptions,
+  { environment, signal, owner = 'model' }: CondaOptions,
 ): Promise<void> {
   const isMicro = basename(conda.create) === 'micromamba'
   const from = file === undefined ? ['--override-channels', '-c', 'conda-forge', 'python'] : []
@@ -110,14 +124,19 @@ async function create(
   const reason = lastLines.slice(-6).join(' ')
   throw new ApiError(
     'INVALID_STATE',
-    `${basename(conda.create)} could not make the environment of the project: ${reason}`,
+    `${basename(conda.create)} could not make the environment of the ${owner}: ${reason}`,
   )
 }
 
+/**
+ * The variables given, with those that activating an environment sets.
+ *
+ * @throws ApiError INVALID_STATE when it cannot be activated
+ */
 export async function activatedVariables(
   conda: Conda,
   directory: string,
-  { environment, signal }: PrepareOptions,
+  { environment, signal }: Pick<CondaOptions, 'environment' | 'signal'>,
 ): Promise<NodeJS.ProcessEnv> {
   const live = basename(conda.run) === 'conda' ? ['--no-capture-output'] : []
   const print = 'import json, os; print(json.dumps(dict(os.environ)))'
