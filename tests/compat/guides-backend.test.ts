@@ -136,6 +136,26 @@ test('the exit code, the end and the reason of the project are those of the job'
   )
 }, 120_000)
 
+test.each<[string, Record<string, string>, RegExp]>([
+  ['a bucket that is missing', { bucket: 'no-such-bucket' }, /There is no bucket no-such-bucket: /],
+  ['a role that is none', { role: 'arn:aws:iam::1:role/x' }, /SageMaker refuses job .*role/i],
+  [
+    'an image that is not there',
+    { image: '123456789012.dkr.ecr.us-east-1.amazonaws.com/none:1' },
+    /none:1/,
+  ],
+])('%s is the reason of a FAILED run and exit code 1', async (_what, config, sentence) => {
+  const api = createClient({ baseUrl: server.url })
+  const { run } = await api.runs.create({ experiment_id: '0' })
+  const { run_id } = run.info
+  const { code, output } = await submit(['-P', 'note=x', '--run-id', run_id], config).ended
+  const { info, tags } = await readRun(server.url, run_id)
+
+  expect(output).toMatch(sentence)
+  expect({ code, status: info.status }).toEqual({ code: 1, status: 'FAILED' })
+  expect(tags['millrace.project.failureReason']).toMatch(sentence)
+})
+
 test('Ctrl-C stops the job, and the run is KILLED', async () => {
   const started = submit(['-e', 'wait'])
   await started.printed(/^waiting$/m)

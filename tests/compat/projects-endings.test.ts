@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from '@millrace/client/client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { zipOf } from '../../packages/projects/test/zip-writer.ts'
 import { millraceRun, readRun, startRun } from './millrace-run.ts'
 import { type RunningServer, startServer } from './server.ts'
 
@@ -68,6 +69,9 @@ beforeAll(async () => {
   await writeFile(join(project, 'wait.bash'), WAIT)
   await writeFile(join(project, 'daemon.bash'), DAEMON)
   await writeFile(join(project, 'mistaken.py'), MISTAKEN)
+  await mkdir(join(folder, 'double'))
+  await writeFile(join(folder, 'double', 'MLproject'), 'conda_env: c.yaml\npython_env: p.yaml\n')
+  await writeFile(join(folder, 'climbing.zip'), zipOf([{ name: '../pwned', text: 'x' }]))
   server = await startServer()
   environment = { MLFLOW_TRACKING_URI: server.url }
 })
@@ -105,6 +109,13 @@ async function runCount(): Promise<number> {
   const client = createClient({ baseUrl: server.url })
   const { runs = [] } = await client.runs.search({ experiment_ids: ['0'] })
   return runs.length
+}
+
+async function runsOf(experiment_name: string) {
+  const { experiments, runs } = createClient({ baseUrl: server.url })
+  const { experiment } = await experiments.getByName({ experiment_name })
+  const found = await runs.search({ experiment_ids: [experiment.experiment_id] })
+  return found.runs ?? []
 }
 
 describe('a run that is stopped', () => {
@@ -173,25 +184,55 @@ test('what a command leaves running is ended with it', async () => {
   expect({ code, left: await left() }).toEqual({ code: 0, left: [] })
 })
 
-describe('what is wrong with the project or its parameters', () => {
-  test.each<[string[], RegExp]>([
-    [['-e', 'needs', '-P', 'beta=1'], /No value given for missing parameters: 'alpha'/],
-    [['-e', 'train'], /Could not find train among entry points \['main', /],
-    [['-b', 'moon'], /unsupported execution mode moon\. Supported values: local/],
-    [['-P', 'alpha'], /Invalid format for -P parameter: 'alpha'\. Use -P name=value\./],
-    [['-P', 'a=1', '-P', 'a=2'], /Repeated parameter: 'a'/],
-    [['-c', '{'], /--backend-config is not JSON/],
-    [['-c', 'none.json'], /--backend-config file cannot be read/],
-    [['-v', 'main'], /Setting a version is only supported for Git project URIs/],
-  ])('%j is one sentence, exit code 1 and no run', async (args, sentence) => {
-    const before = await runCount()
-    const { code, output } = await millraceRun(folder, local(...args), environment)
+test.each<[string[], RegExp]>([
+  [['-P', 'alpha'], /Invalid format for -P parameter: 'alpha'\. Use -P name=value\./],
+  [['-P', 'a=1', '-P', 'a=2'], /Repeated parameter: 'a'/],
+  [['-c', '{'], /--backend-config is not JSON/],
+  [['-c', 'none.json'], /--backend-config file cannot be read/],
+])('%j on the command line is one sentence, exit code 1 and no run', async (args, sentence) => {
+  const before = await runCount()
+  const { code, output } = await millraceRun(folder, local(...args), environment)
 
-    expect(code).toBe(1)
-    expect(output).toMatch(sentence)
-    expect(output.trim().split('\n')).toHaveLength(1)
-    expect(await runCount()).toBe(before)
-  })
+  expect(code).toBe(1)
+  expect(output).toMatch(sentence)
+  expect(output.trim().split('\n')).toHaveLength(1)
+  expect(await runCount()).toBe(before)
+})
+
+describe('what is wrong with the project or its parameters', () => {
+  test.each<[string, string[], RegExp]>([
+    ['project', ['-e', 'needs', '-P', 'beta=1'], /No value given .*: 'alpha' .*-P alpha=VALUE/],
+    ['project', ['-e', 'train'], /Could not find train among entry points \['main', /],
+    ['project', ['-b', 'moon'], /unsupported execution mode moon\. Supported values: local/],
+    ['project', ['-v', 'main'], /Setting a version is only supported for Git project URIs/],
+    ['double', [], /cannot contain multiple environment fields: MLproject has .* and /],
+    ['none', [], /There is no project at 'none': name a directory, a \.zip file/],
+    ['--upload-pack=touch pwned', [], /There is no project at '--upload-pack=touch pwned'/],
+    ['ext::sh -c touch% pwned', [], /There is no project at 'ext::sh -c touch% pwned'/],
+    ['climbing.zip', [], /invalid relative path: \.\.\/pwned/],
+  ])(
+    '%s %j is one sentence, exit code 1, and the reason of a FAILED run',
+    async (uri, args, sentence) => {
+      const before = await temporary()
+      const experiment = `bad input ${uri} ${args.join(' ')}`
+      const settings = ['--env-manager', 'local', '--experiment-name', experiment, ...args]
+      const { code, output } = await millraceRun(folder, [...settings, '--', uri], environment)
+      const runs = await runsOf(experiment)
+      const run = await readRun(server.url, runs[0]?.info.run_id ?? '')
+
+      expect(code).toBe(1)
+      expect(output.trim().split('\n').at(-1)).toMatch(sentence)
+      expect(runs).toHaveLength(1)
+      expect(run.info).toMatchObject({ status: 'FAILED', end_time: expect.any(Number) })
+      expect(reasonOf(run)).toMatch(sentence)
+      expect(run.tags).toMatchObject({
+        'mlflow.source.type': 'PROJECT',
+        'mlflow.source.name': expect.stringContaining(uri),
+      })
+      expect(await temporary()).toEqual(before)
+      expect(existsSync(join(folder, 'pwned'))).toBe(false)
+    },
+  )
 
   test('ends the run that was given as FAILED', async () => {
     const run_id = await newRun()
@@ -276,10 +317,16 @@ describe('what is found when there is a run', () => {
     await writeFile(join(needy, 'x.py'), '')
     await writeFile(join(needy, 'conda.yaml'), 'dependencies: [python=3.11]')
     const settings = { ...environment, MLFLOW_CONDA_HOME: needy }
-    const { code, output } = await millraceRun(folder, [needy, '-e', 'x.py'], settings)
+    const run_id = await newRun()
+    const args = [needy, '-e', 'x.py', '--run-id', run_id]
+    const { code, output } = await millraceRun(folder, args, settings)
+    const run = await readRun(server.url, run_id)
 
-    expect(code).toBe(1)
-    expect(output).toMatch(/There is no conda, mamba or micromamba in .* use --env-manager uv/)
+    const sentence = /There is no conda, mamba or micromamba in .* use --env-manager uv/
+    expect(output).toMatch(sentence)
+    expect({ code, status: run.info.status }).toEqual({ code: 1, status: 'FAILED' })
+    expect(reasonOf(run)).toMatch(sentence)
+    expect(await readdir(join(folder, 'cache', 'envs')).catch(() => [])).toEqual([])
   })
 })
 

@@ -60,7 +60,10 @@ async function trained(hyperparameters: Record<string, string>, environment = {}
 }
 
 async function newRun(): Promise<string> {
-  const { run } = await createClient({ baseUrl: server.url }).runs.create({ experiment_id: '0' })
+  const { run } = await createClient({ baseUrl: server.url }).runs.create({
+    experiment_id: '0',
+    tags: [{ key: 'mlflow.source.name', value: 'where it is from' }],
+  })
   return run.info.run_id
 }
 
@@ -114,7 +117,9 @@ describe('the failure file and the exit code say', () => {
     })
 
     expect({ code, reason }).toEqual({ code: 3, reason: 'The command ended with exit code 3.' })
-    expect((await readRun(server.url, run_id)).info.status).toBe('FAILED')
+    const run = await readRun(server.url, run_id)
+    expect(run.info.status).toBe('FAILED')
+    expect(run.tags['mlflow.source.name']).toBe('where it is from')
   })
 
   test.each<[string, Record<string, string>, Record<string, string>, RegExp]>([
@@ -138,10 +143,19 @@ describe('the failure file and the exit code say', () => {
       /There is no conda, mamba or micromamba in \/none\/bin/,
     ],
   ])('%s', async (_what, hyperparameters, environment, sentence) => {
-    const { code, reason } = await trained(hyperparameters, environment)
+    const run_id = await newRun()
+    const { code, reason } = await trained(
+      { 'sagemaker_mlflow_run_run-id': run_id, ...hyperparameters },
+      environment,
+    )
+    const { info, tags } = await readRun(server.url, run_id)
 
     expect(code).toBe(1)
     expect(reason).toMatch(sentence)
+    if (!('MLFLOW_TRACKING_URI' in environment)) {
+      expect(info.status).toBe('FAILED')
+      expect(tags['millrace.project.failureReason']).toBe(reason)
+    }
     expect(existsSync(join(ml, 'model', 'mlflow_run_artifacts'))).toBe(false)
   })
 

@@ -6,10 +6,11 @@ import type { TrackingServer } from '@millrace/models/tracking-server'
 import { type Backends, openBackend, type ProjectJob } from './backend.ts'
 import { interruptionOf, stoppedEnding } from './command-run.ts'
 import { chooseParameters, entryCommand, entryPointOf } from './entry-command.ts'
+import { withoutCredentials } from './git-source.ts'
 import { readProject } from './mlproject-file.ts'
 import { checkUris } from './parameter-values.ts'
 import type { EnvironmentManager } from './project-environment.ts'
-import { type FetchedProject, fetchProject } from './project-source.ts'
+import { type FetchedProject, fetchProject, type ProjectSource } from './project-source.ts'
 import { openRunLog } from './run-log.ts'
 import {
   createRun,
@@ -58,21 +59,20 @@ export type ProjectRunEnding = ProjectEnding & { run: RunInfo }
 /**
  * Runs an entry point of a project to its end, as `mlflow run` does: a run is made with MLflow's tags
  * and params, the environment is made unless it is there, the command is run, what it writes becomes
- * an artifact, and the run ends with what came of it. What is wrong with the project or its
- * parameters is found before there is a run; what is found later ends the run as FAILED with the
- * reason as a tag.
+ * an artifact, and the run ends with what came of it. Whatever is wrong ends the run as FAILED with the
+ * reason as a tag; what is wrong with the project or its parameters makes a run that never started.
  *
  * @throws ApiError with a sentence that says what to do
  */
 export async function runProject(options: ProjectOptions): Promise<ProjectRunEnding> {
   const client = trackingClient(options.tracking, IMPATIENT)
-  let prepared: Prepared
-  try {
-    prepared = await prepare(options)
-  } catch (error) {
-    if (options.runId !== undefined) await markFailed(client, options.runId, error, options.signal)
+  let source: ProjectSource | undefined
+  const prepared = await prepare(options, (found) => {
+    source = found
+  }).catch(async (error: unknown) => {
+    await recordFailure(options, error, source)
     throw error
-  }
+  })
   await using _ = prepared.fetched
   const run = await openRun(client, prepared, options)
   try {
@@ -90,6 +90,28 @@ export async function runProject(options: ProjectOptions): Promise<ProjectRunEnd
   }
 }
 
+/**
+ * Ends the run that was given, or one that is made for it, as FAILED for something that kept the
+ * project from being run. A server that cannot be told is not worth another error. Who stops it before
+ * there is a run gets none.
+ */
+export async function recordFailure(
+  options: ProjectOptions,
+  error: unknown,
+  source: ProjectSource = { name: withoutCredentials(options.uri) },
+): Promise<void> {
+  const { signal } = options
+  if (options.runId === undefined && signal.aborted) return
+  const client = trackingClient(options.tracking, IMPATIENT)
+  try {
+    const run_id = options.runId ?? (await makeRun(client, source, options)).run_id
+    if (options.runId === undefined) await labelRun(client, run_id, options)
+    await markFailed(client, run_id, error, signal)
+  } catch {
+    // What went wrong first is what whoever called has to hear.
+  }
+}
+
 type UnstartedJob = Omit<ProjectJob, 'run' | 'setTag'>
 
 interface Prepared {
@@ -98,11 +120,15 @@ interface Prepared {
   backend: Awaited<ReturnType<typeof openBackend>>
 }
 
-/** All that can be known before there is a run. */
-async function prepare(options: ProjectOptions): Promise<Prepared> {
+/** All that can be known before there is a run; the source as soon as it is known. */
+async function prepare(
+  options: ProjectOptions,
+  onSource: (source: ProjectSource) => void,
+): Promise<Prepared> {
   const { environment } = options
   const backend = await openBackend(options.backend ?? 'local', options.backends)
   const fetched = await fetchProject(options.uri, options.version, options)
+  onSource(fetched.source)
   try {
     const project = await readProject(fetched.directory)
     const shell = environment['SHELL'] || 'bash'
@@ -140,14 +166,31 @@ async function openRun(
     const { run } = await client.runs.get({ run_id: options.runId })
     return run.info
   }
+  return makeRun(client, job.source, options)
+}
+
+async function makeRun(
+  client: Client,
+  source: ProjectSource,
+  options: ProjectOptions,
+): Promise<RunInfo> {
   const wanted = { name: options.experimentName, id: options.experimentId }
   return createRun(client, {
     experimentId: await resolveExperiment(client, wanted, options.log),
-    entryPoint: job.entryPoint.name,
-    source: job.source,
+    entryPoint: options.entryPoint ?? 'main',
+    source,
     parentRunId: options.parentRunId,
     environment: options.environment,
   })
+}
+
+async function labelRun({ runs }: Client, run_id: string, options: ProjectOptions): Promise<void> {
+  const labels = {
+    'mlflow.project.backend': options.backend ?? 'local',
+    ...(options.runName !== undefined && { 'mlflow.runName': options.runName }),
+    ...options.tags,
+  }
+  for (const [key, value] of Object.entries(labels)) await runs.setTag({ run_id, key, value })
 }
 
 async function runTo(
@@ -162,9 +205,7 @@ async function runTo(
   }
   checkUris(job.entryPoint, job.parameters)
   if (options.runId === undefined) await logParameters(client, run_id, job.parameters)
-  await setTag('mlflow.project.backend', options.backend ?? 'local')
-  if (options.runName !== undefined) await setTag('mlflow.runName', options.runName)
-  for (const [key, value] of Object.entries(options.tags ?? {})) await setTag(key, value)
+  await labelRun(client, run_id, options)
   const kept = await openRunLog(new Date())
   const onOutput: ProjectJob['onOutput'] = (chunk, stream) => {
     kept.write(chunk)

@@ -6,7 +6,12 @@ import { fileAccess } from '../artifact-proxy.ts'
 import { interruptionOf, stoppedEnding } from '../command-run.ts'
 import { readProject } from '../mlproject-file.ts'
 import { copyAll, type RemoteOptions } from '../remote-files.ts'
-import { type ProjectOptions, type ProjectRunEnding, runProject } from '../run-project.ts'
+import {
+  type ProjectOptions,
+  type ProjectRunEnding,
+  recordFailure,
+  runProject,
+} from '../run-project.ts'
 import type { ProjectEnding } from '../tracked-run.ts'
 import { IMPATIENT, trackingClient } from '../tracking-client.ts'
 import { placeCode } from './submitted-code.ts'
@@ -54,25 +59,36 @@ async function runJob(settings: TrainingSettings): Promise<ProjectEnding> {
   for (const warning of options.warnings) log(warning)
   const where = settings.trackingOf(options.trackingUri)
   const remote: RemoteOptions = { ...settings, tracking: where.tracking }
-  const code = join(directory, 'code')
-  await placeCode(options.code, code, remote)
   // A server that is not there is worth knowing before an environment is installed.
   await trackingClient(where.tracking, IMPATIENT).experiments.search({ max_results: 1 })
-  const ending = await runProject({
+  const code = join(directory, 'code')
+  const wanted: ProjectOptions = {
     ...settings,
     ...where,
     ...options,
     uri: code,
-    ...(await environmentOf(code, options, settings)),
-    backendConfig: configOf(options.backendConfig),
+    backendConfig: {},
     storageDirectory: options.storageDirectory,
     tags: {
-      ...(options.code && { 'mlflow.source.name': options.code }),
+      // A run that was given knows where it is from.
+      ...(options.code && options.runId === undefined && { 'mlflow.source.name': options.code }),
       ...tagOf('sagemaker.training_job_name', environment['TRAINING_JOB_NAME']),
       ...tagOf('sagemaker.training_job_arn', environment['TRAINING_JOB_ARN']),
       ...tagOf('millrace.training.warnings', options.warnings.join(' ')),
     },
-  })
+  }
+  let chosen: Pick<ProjectOptions, 'environment' | 'manager' | 'backendConfig'>
+  try {
+    await placeCode(options.code, code, remote)
+    chosen = {
+      ...(await environmentOf(code, options, settings)),
+      backendConfig: configOf(options.backendConfig),
+    }
+  } catch (error) {
+    await recordFailure(wanted, error)
+    throw error
+  }
+  const ending = await runProject({ ...wanted, ...chosen })
   await keepArtifacts(ending, join(directory, 'model', ARTIFACTS), remote)
   return ending
 }

@@ -103,7 +103,6 @@ async function runAsJob(
  */
 async function describeAsOurs(job: ProjectJob, { status }: ProjectEnding): Promise<void> {
   await job.setTag('mlflow.project.backend', 'sagemaker')
-  await job.setTag('mlflow.source.name', job.source.name)
   if (status !== 'FINISHED') return
   const { run_id } = job.run
   const { runs } = trackingClient(job.tracking, PATIENT)
