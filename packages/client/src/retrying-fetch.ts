@@ -24,8 +24,12 @@ export function retryingFetch({
   timeoutMs = 120_000,
 }: RetryOptions = {}) {
   return async (url: string, init: RequestInit): Promise<Response> => {
+    const headers = new Headers(init.headers)
+    // Tells a server that a create is the same one again, not another one that looks like it.
+    if (!headers.has('idempotency-key')) headers.set('idempotency-key', crypto.randomUUID())
+    const request = { ...init, headers }
     for (let tries = 0; ; tries++) {
-      const answer = await attempt(url, init, timeoutMs)
+      const answer = await attempt(url, request, timeoutMs)
       if (tries >= retriesMax || init.signal?.aborted) return settle(answer)
       if (answer instanceof Response && !TRANSIENT.has(answer.status)) return answer
       const own = tries === 0 ? 0 : Math.min(pauseMaxMs, pauseMs * 2 ** (tries - 1))

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../test/start-server.ts'
 
@@ -18,8 +18,7 @@ async function post(path: string, body: string): Promise<Response> {
   return fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body })
 }
 
-/** Sends a request and breaks the connection without waiting for the answer. */
-async function postAndLeave(path: string, body: string): Promise<void> {
+async function openAndPost(path: string, body: string, headers: string[] = []): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
   const head = [
@@ -27,10 +26,26 @@ async function postAndLeave(path: string, body: string): Promise<void> {
     'Host: localhost',
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
+    ...headers,
   ]
   await new Promise((resolve) => socket.write(`${head.join('\r\n')}\r\n\r\n${body}`, resolve))
+  return socket
+}
+
+/** Sends a request and breaks the connection without waiting for the answer. */
+async function postAndLeave(path: string, body: string): Promise<void> {
+  const socket = await openAndPost(path, body)
   socket.resetAndDestroy()
   await once(socket, 'close')
+}
+
+/** Sends a request over a connection of its own, which it ends when the answer is there. */
+async function postOnce(path: string, body: string, headers: string[]): Promise<void> {
+  const socket = await openAndPost(path, body, headers)
+  await once(socket, 'data')
+  const closed = once(socket, 'close')
+  socket.end()
+  await closed
 }
 
 const create = '/api/2.0/mlflow/runs/create'
@@ -62,6 +77,20 @@ test('a create that was answered is done again when somebody asks for it again',
   await (await post(create, body)).json()
 
   expect(await countRuns()).toBe(2)
+})
+
+test.each([
+  ['scripts that close their connections get a run for each', [], 2],
+  ['MLflow clients get one for the same moment', ['User-Agent: mlflow-python-client/3.17.2'], 1],
+  ['as does whoever names the request', ['Idempotency-Key: 7'], 1],
+])('of creates with the same body and time, %s', async (name, headers, expected) => {
+  experiment_id = (await server.client.experiments.create({ name })).experiment_id
+  const body = JSON.stringify({ experiment_id, start_time: Date.now(), run_name: 'r' })
+
+  await postOnce(create, body, headers)
+  await postOnce(create, body, headers)
+
+  expect(await countRuns()).toBe(expected)
 })
 
 test('a URL that begins with two slashes is the one with one', async () => {

@@ -25,7 +25,7 @@ export async function mountService(
   }
   if (config.exposesPrometheus) observeRequests(app, parts)
   if (config.uiDirectory !== undefined) await mountPages(app, config.uiDirectory, config)
-  app.setNotFoundHandler((request, reply) => notFound(request, reply, staticPrefix))
+  app.setNotFoundHandler(notFound)
 }
 
 function text(reply: FastifyReply, body: string) {
@@ -33,9 +33,10 @@ function text(reply: FastifyReply, body: string) {
 }
 
 /** Clients take a 404 without JSON for "this server has no such endpoint" and fall back. */
-function notFound(request: FastifyRequest, reply: FastifyReply, _staticPrefix: string) {
-  if (request.method === 'OPTIONS')
+function notFound(request: FastifyRequest, reply: FastifyReply) {
+  if (request.method === 'OPTIONS') {
     return sendErrorBody(reply, 405, 'BAD_REQUEST', 'No such method')
+  }
   return reply
     .code(404)
     .header('content-type', 'text/html; charset=utf-8')
