@@ -6,6 +6,7 @@ import type { ByteRange } from '@millrace/artifacts/byte-range'
 import type { z } from 'zod'
 import type { Caller } from './auth/caller.ts'
 import type { Settings } from './config.ts'
+import type { QuickWrite } from './db/database.ts'
 import type { Db } from './db/dialect.ts'
 
 /** What a handler works with; it never sees a request. */
@@ -33,11 +34,17 @@ export class JsonText {
 
 type Output<E extends Endpoint> = Promise<z.input<E['output']> | JsonText>
 
-/** A handler whose input is checked and packed on the request's thread, off the writer. */
+/** A handler in parts. */
 export interface PreparedHandler<Input, Answer> {
-  prepare(input: Input): unknown
+  /** Checks and packs the input on the request's thread, off the writer. */
+  prepare?(input: Input): unknown
+  /** The one statement that mostly does what `run` would; `run` follows where it does nothing. */
+  quick?(context: QuickContext, prepared: never): Promise<QuickWrite | undefined>
   run(context: RequestContext, prepared: never): Answer
 }
+
+/** Outside of any transaction, so only for looking up what does not change. */
+export type QuickContext = Pick<RequestContext, 'db' | 'caller' | 'settings'>
 
 export type Handler<E extends Endpoint> =
   | ((context: RequestContext, input: z.output<E['input']>) => Output<E>)
@@ -49,12 +56,13 @@ export type Handlers<G extends Group> = { [Name in keyof G]: Handler<G[Name]> }
 /** A handler per group and endpoint of the whole API. */
 export type AllHandlers = { [GroupName in keyof Api]: Handlers<Api[GroupName]> }
 
-/** Joins the two halves of a handler: `run` gets what `prepare` made. */
+/** Joins the parts of a handler: `run` and `quick` get what `prepare` made. */
 export function prepared<Input, Prepared, Answer>(
   prepare: (input: Input) => Prepared,
   run: (context: RequestContext, prepared: Prepared) => Answer,
+  quick?: (context: QuickContext, prepared: Prepared) => Promise<QuickWrite | undefined>,
 ): PreparedHandler<Input, Answer> {
-  return { prepare, run }
+  return { prepare, run, ...(quick && { quick }) }
 }
 
 /** Bytes on their way out. */

@@ -4,6 +4,7 @@ import { invariant } from '@millrace/api/errors'
 import type { Caller } from './auth/caller.ts'
 import type { Settings } from './config.ts'
 import type { Write, Writes } from './db/database.ts'
+import type { Db } from './db/dialect.ts'
 import type { PreparedHandler, RequestContext } from './handlers.ts'
 import { modelVersions } from './registry/model-versions.ts'
 import { registeredModels } from './registry/registered-models.ts'
@@ -44,18 +45,19 @@ export function writes(settings: unknown): Writes {
       if (endpoint.effect !== 'write') continue
       const handler = groupHandlers[name]
       invariant(handler, `${groupName}.${name} writes, and its group is listed here`)
-      const run = typeof handler === 'function' ? handler : handler.run
-      all[`${groupName}.${name}`] = (db, caller, input) =>
-        run(
-          {
-            db,
-            caller: caller as Caller,
-            settings: settings as Settings,
-            snapshot: (read) => read(db),
-            fold: (runs) => foldRuns(db, runs),
-          },
-          input,
-        )
+      const { run, quick } =
+        typeof handler === 'function' ? { run: handler, quick: undefined } : handler
+      const contextOf = (db: Db, caller: unknown): RequestContext => ({
+        db,
+        caller: caller as Caller,
+        settings: settings as Settings,
+        snapshot: (read) => read(db),
+        fold: (runs) => foldRuns(db, runs),
+      })
+      const write: Write = (db, caller, input) => run(contextOf(db, caller), input)
+      const quickly: Write['quick'] = (db, caller, input) =>
+        quick?.(contextOf(db, caller), input) ?? Promise.resolve(undefined)
+      all[`${groupName}.${name}`] = quick ? Object.assign(write, { quick: quickly }) : write
     }
   }
   return all

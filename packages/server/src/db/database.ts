@@ -1,3 +1,4 @@
+import type { CompiledQuery } from 'kysely'
 import type { Db } from './dialect.ts'
 
 /**
@@ -5,7 +6,28 @@ import type { Db } from './dialect.ts'
  * inside a transaction. Named, because on SQLite the writer is another thread; its input must
  * survive a structured clone.
  */
-export type Write = (db: Db, caller: unknown, input: never) => Promise<unknown>
+export interface Write {
+  (db: Db, caller: unknown, input: never): Promise<unknown>
+  /** What does all of it in one statement, where one can; asked for outside of the transaction. */
+  readonly quick?: (db: Db, caller: unknown, input: never) => Promise<QuickWrite | undefined>
+}
+
+/**
+ * One statement that is a whole write, so that a database server is asked once. It must look for
+ * itself whether it may write, and doing it twice must change no more than doing it once: after a
+ * broken connection it is sent again.
+ */
+export interface QuickWrite {
+  readonly statement: CompiledQuery
+  /** The write's answer; undefined when the statement changed nothing, and the write is to run. */
+  answer(result: QuickResult): unknown
+}
+
+export interface QuickResult {
+  /** Rows inserted or updated. */
+  readonly changes: number
+  readonly rows: readonly unknown[]
+}
 
 /** Every unit of work by name. */
 export type Writes = Readonly<Record<string, Write>>

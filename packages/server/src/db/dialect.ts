@@ -127,25 +127,37 @@ class Slot {
   }
 }
 
+type Build<Params, Row> = (
+  db: Db,
+  param: <Name extends keyof Params & string>(name: Name) => Expression<Params[Name]>,
+) => Compilable<Row>
+
 /**
- * A statement that is built and compiled once per kind of database and then only run with new
+ * A statement that is built and compiled once per kind of database and then only given new
  * parameters; Kysely's builder would cost more than the statement itself on the hot paths.
  */
-export function compileOnce<Params extends Record<string, unknown>, Row>(
-  build: (
-    db: Db,
-    param: <Name extends keyof Params & string>(name: Name) => Expression<Params[Name]>,
-  ) => Compilable<Row>,
-): (db: Db, params: Params) => Promise<Row[]> {
+export function statementOnce<Params extends Record<string, unknown>, Row>(
+  build: Build<Params, Row>,
+): (db: Db, params: Params) => CompiledQuery<Row> {
   const compiled = perAdapter((db) =>
     build(db, (name) => sql.val(new Slot(name)) as Expression<never>).compile(),
   )
-  return async (db, params) => {
+  return (db, params) => {
     const statement = compiled(db)
     const parameters = statement.parameters.map((value) =>
       value instanceof Slot ? params[value.name] : value,
     )
-    const { rows } = await db.executeQuery<Row>({ ...statement, parameters } as CompiledQuery<Row>)
+    return { ...statement, parameters } as CompiledQuery<Row>
+  }
+}
+
+/** The same, run: gives the rows of the statement. */
+export function compileOnce<Params extends Record<string, unknown>, Row>(
+  build: Build<Params, Row>,
+): (db: Db, params: Params) => Promise<Row[]> {
+  const statement = statementOnce(build)
+  return async (db, params) => {
+    const { rows } = await db.executeQuery<Row>(statement(db, params))
     return rows
   }
 }
@@ -173,7 +185,7 @@ interface InsertOptions<Table extends keyof Schema> {
 }
 
 /** Rows of one statement; few sizes, so that each is prepared once. SQLite gains nothing by them. */
-const ROWS_PER_INSERT = [256, 64, 16, 4, 1]
+const ROWS_PER_INSERT = [256, 64, 16, 8, 4, 3, 2, 1]
 
 /**
  * An insert of any number of rows by statements that are compiled once. `keep` leaves rows whose

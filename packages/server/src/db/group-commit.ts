@@ -16,8 +16,8 @@ interface GroupCommitOptions {
 }
 
 /**
- * Runs waiting writes in one transaction, each inside a savepoint, so that one that is refused
- * takes nothing with it and all others share a single fsync. There is no timer: the time that the
+ * Runs waiting writes in one transaction, each by itself, so that one that is refused takes nothing
+ * with it and all others share a single fsync. There is no timer: the time that the
  * last commit took is the time in which the next group gathers.
  */
 export class GroupCommit {
@@ -49,7 +49,25 @@ export class GroupCommit {
     }
   }
 
-  async #runOne({ id, name, caller, input }: WriteCall): Promise<WriteAnswer> {
+  async #runOne(call: WriteCall): Promise<WriteAnswer> {
+    return (await this.#runQuick(call)) ?? this.#runSaved(call)
+  }
+
+  /** One statement is done or not as it is, without a savepoint. */
+  async #runQuick({ id, name, caller, input }: WriteCall): Promise<WriteAnswer | undefined> {
+    try {
+      const quick = await this.#writes[name]?.quick?.(this.#db, caller, input as never)
+      if (quick === undefined) return undefined
+      const { rows, numAffectedRows } = await this.#db.executeQuery(quick.statement)
+      const output = quick.answer({ changes: Number(numAffectedRows ?? rows.length), rows })
+      return output === undefined ? undefined : { id, output }
+    } catch (error) {
+      if (!this.#sqlite.isTransaction) throw error
+      return { id, ...toAnswer(error) }
+    }
+  }
+
+  async #runSaved({ id, name, caller, input }: WriteCall): Promise<WriteAnswer> {
     this.#sqlite.exec('SAVEPOINT call')
     try {
       const write = this.#writes[name]

@@ -2,31 +2,20 @@ import { ApiError } from '@millrace/api/errors'
 import { type Kysely, sql } from 'kysely'
 import type { Writes } from './database.ts'
 import { ConnectionLost, TransactionConflict } from './pooled-driver.ts'
+import { type Call, commitQuick, PATIENCE_MS, pause, RETRY_PAUSE_MS } from './quick-commit.ts'
 import type { Schema } from './schema.ts'
 
 /** Most writes of one transaction; more would only make those wait that come first. */
 const GROUP_MAX = 64
 /** A transaction that takes longer is undone, so that its locks hold nobody up for ever. */
 const GROUP_MAX_MS = 10_000
-/** How long a group waits for a database that went away before its writes are refused. */
-const PATIENCE_MS = 4000
-const RETRY_PAUSE_MS = 150
 const CONFLICTS_MAX = 10
-
-interface Call {
-  name: string
-  caller: unknown
-  input: unknown
-  /** Calls are run in the order of their keys: then groups lock rows in one order everywhere. */
-  key: string
-  resolve(output: unknown): void
-  reject(error: unknown): void
-}
 
 /**
  * One of the writers of a database server: commits whatever arrived while its last transaction was
- * under way. A group is tried without savepoints first; when one of its writes fails, which few do,
- * it is undone and done again with one for each.
+ * under way. Writes that are one statement go first and together, in one or two round trips; then
+ * the others. A group is tried without savepoints first; when one of its writes fails, which few
+ * do, it is undone and done again with one for each.
  */
 export class GroupWriter {
   readonly #db: Kysely<Schema>
@@ -60,7 +49,8 @@ export class GroupWriter {
     while (this.#queue.length > 0) {
       const group = this.#queue.splice(0, GROUP_MAX)
       group.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-      await this.#commit(group)
+      const others = await commitQuick(this.#db, this.#writes, group)
+      if (others.length > 0) await this.#commit(others)
     }
     this.#isRunning = false
   }
@@ -172,8 +162,4 @@ function unsure(): ApiError {
     'The connection to the database broke during the commit: the write may or may not be stored.',
     { retryAfterSeconds: 1 },
   )
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

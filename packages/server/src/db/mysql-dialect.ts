@@ -5,6 +5,9 @@ import {
   ConnectionLost,
   type ConnectionPool,
   PooledDriver,
+  type RawConnection,
+  type RawResult,
+  type RawStatement,
   TransactionConflict,
 } from './pooled-driver.ts'
 import type { ServerAddress } from './server-address.ts'
@@ -78,37 +81,84 @@ function toPool(pool: Pool): ConnectionPool {
         for (const statement of SESSION) await run(connection, statement, [])
         prepared.add(raw)
       }
-      return {
-        query: (statement, parameters) => run(connection, statement, parameters),
-        release: (isBroken) => (isBroken ? connection.destroy() : connection.release()),
-      }
+      return new Connection(connection, raw)
     },
-    beginSnapshot: [
-      'set transaction isolation level repeatable read',
-      'start transaction with consistent snapshot, read only',
-    ],
     toError,
     end: () =>
       new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve()))),
   }
 }
 
+/** Server connections on which a transaction begins with whatever statement comes first. */
+const beginsByItself = new WeakSet<object>()
+
+class Connection implements RawConnection {
+  readonly #connection: PoolConnection
+  /** The same object whenever the pool gives this connection. */
+  readonly #identity: object
+  #isInTransaction = false
+
+  constructor(connection: PoolConnection, identity: object) {
+    this.#connection = connection
+    this.#identity = identity
+  }
+
+  async begin(kind: 'write' | 'snapshot'): Promise<void> {
+    this.#isInTransaction = true
+    if (kind === 'snapshot') {
+      await this.#run('set transaction isolation level repeatable read')
+      await this.#run('start transaction with consistent snapshot, read only')
+    } else if (!beginsByItself.has(this.#identity)) {
+      await this.#run('set autocommit = 0')
+      beginsByItself.add(this.#identity)
+    }
+  }
+
+  async query(statement: string, parameters: readonly unknown[]): Promise<RawResult> {
+    if (!this.#isInTransaction && beginsByItself.has(this.#identity)) {
+      await this.#run('set autocommit = 1')
+      beginsByItself.delete(this.#identity)
+    }
+    return run(this.#connection, statement, parameters)
+  }
+
+  async transact(statements: readonly RawStatement[]): Promise<RawResult[]> {
+    await this.begin('write')
+    try {
+      const results: RawResult[] = []
+      for (const { sql, parameters } of statements) results.push(await this.query(sql, parameters))
+      await this.#run('commit')
+      return results
+    } catch (error) {
+      await this.#run('rollback').catch(() => this.#connection.destroy())
+      throw error
+    }
+  }
+
+  release(isBroken: boolean): void {
+    if (isBroken) this.#connection.destroy()
+    else this.#connection.release()
+  }
+
+  #run(statement: string): Promise<RawResult> {
+    return run(this.#connection, statement, [])
+  }
+}
+
 type Cell = number | bigint | string | Buffer | null
 
 function run(connection: PoolConnection, statement: string, parameters: readonly unknown[]) {
-  return new Promise<{ rows: unknown[]; changes?: number; insertId?: number }>(
-    (resolve, reject) => {
-      const done = (error: Error | null, result: unknown, fields: FieldPacket[] | undefined) => {
-        if (error) return reject(error)
-        if (Array.isArray(result)) return resolve({ rows: readRows(result, fields ?? []) })
-        const { affectedRows, insertId } = result as ResultSetHeader
-        resolve({ rows: [], changes: affectedRows, insertId })
-      }
-      // Statements about transactions and sessions cannot all be prepared.
-      if (parameters.length === 0) connection.query(statement, done as never)
-      else connection.execute(statement, parameters.map(toMysql) as never, done as never)
-    },
-  )
+  return new Promise<RawResult>((resolve, reject) => {
+    const done = (error: Error | null, result: unknown, fields: FieldPacket[] | undefined) => {
+      if (error) return reject(error)
+      if (Array.isArray(result)) return resolve({ rows: readRows(result, fields ?? []) })
+      const { affectedRows, insertId } = result as ResultSetHeader
+      resolve({ rows: [], changes: affectedRows, insertId })
+    }
+    // Statements about transactions and sessions cannot all be prepared.
+    if (parameters.length === 0) connection.query(statement, done as never)
+    else connection.execute(statement, parameters.map(toMysql) as never, done as never)
+  })
 }
 
 /** Integers go as text: as the doubles that the driver makes of them they would lose digits. */

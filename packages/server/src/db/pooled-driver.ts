@@ -1,10 +1,11 @@
 import { ApiError } from '@millrace/api/errors'
-import type {
+import {
   CompiledQuery,
-  DatabaseConnection,
-  Driver,
-  QueryResult,
-  TransactionSettings,
+  type DatabaseConnection,
+  type Driver,
+  type Kysely,
+  type QueryResult,
+  type TransactionSettings,
 } from 'kysely'
 
 /** What a database server's own driver gives for one statement. */
@@ -14,9 +15,22 @@ export interface RawResult {
   insertId?: number | bigint
 }
 
+/** One statement with its parameters. */
+export type RawStatement = Pick<CompiledQuery, 'sql' | 'parameters'>
+
 /** One connection of a pool, of whatever driver. */
 export interface RawConnection {
   query(statement: string, parameters: readonly unknown[]): Promise<RawResult>
+  /**
+   * Begins a transaction without waiting for the database where that can be helped: then the next
+   * statement fails if this did. A snapshot reads everything as of one moment.
+   */
+  begin(kind: 'write' | 'snapshot'): Promise<void>
+  /**
+   * Runs statements in a transaction of their own, in as few round trips as can be; all of them, or
+   * none.
+   */
+  transact(statements: readonly RawStatement[]): Promise<RawResult[]>
   /** Gives the connection back, or ends it when it can no longer be trusted. */
   release(isBroken: boolean): void
 }
@@ -24,8 +38,6 @@ export interface RawConnection {
 /** A bounded pool of connections; `acquire` waits for a free one, though not for ever. */
 export interface ConnectionPool {
   acquire(): Promise<RawConnection>
-  /** Statements that begin a transaction which reads everything as of one moment. */
-  readonly beginSnapshot: readonly string[]
   /** What an error of the driver means to those who wait for an answer. */
   toError(error: unknown): unknown
   end(): Promise<void>
@@ -52,8 +64,7 @@ export class PooledDriver implements Driver {
     connection: PooledConnection,
     { isolationLevel }: TransactionSettings,
   ): Promise<void> {
-    const begin = isolationLevel === 'repeatable read' ? this.#pool.beginSnapshot : ['begin']
-    for (const statement of begin) await connection.run(statement)
+    await connection.begin(isolationLevel === 'repeatable read' ? 'snapshot' : 'write')
   }
 
   async commitTransaction(connection: PooledConnection): Promise<void> {
@@ -71,6 +82,23 @@ export class PooledDriver implements Driver {
   async destroy(): Promise<void> {
     await this.#pool.end()
   }
+}
+
+const togetherByQuery = new WeakMap<CompiledQuery, readonly RawStatement[]>()
+
+/**
+ * Runs statements in a transaction of their own, and with that in as few round trips as can be.
+ * `db` must be connections to a server, and not be in a transaction.
+ */
+export async function transact(
+  db: Pick<Kysely<unknown>, 'executeQuery'>,
+  statements: readonly RawStatement[],
+): Promise<RawResult[]> {
+  // Kysely hands one statement to one connection; this one stands for all of them.
+  const query = CompiledQuery.raw('')
+  togetherByQuery.set(query, statements)
+  const { rows } = await db.executeQuery<RawResult>(query)
+  return rows
 }
 
 /** A statement failed because the connection or the database is gone, not for what it says. */
@@ -105,6 +133,10 @@ export class PooledConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const together = togetherByQuery.get(query)
+    if (together !== undefined) {
+      return { rows: (await this.#try(() => this.#raw.transact(together))) as Row[] }
+    }
     const { rows, changes, insertId } = await this.run(query.sql, query.parameters)
     return {
       rows: rows as Row[],
@@ -117,9 +149,17 @@ export class PooledConnection implements DatabaseConnection {
     yield await this.executeQuery(query)
   }
 
-  async run(statement: string, parameters: readonly unknown[] = []): Promise<RawResult> {
+  run(statement: string, parameters: readonly unknown[] = []): Promise<RawResult> {
+    return this.#try(() => this.#raw.query(statement, parameters))
+  }
+
+  begin(kind: 'write' | 'snapshot'): Promise<void> {
+    return this.#try(() => this.#raw.begin(kind))
+  }
+
+  async #try<Result>(action: () => Promise<Result>): Promise<Result> {
     try {
-      return await this.#raw.query(statement, parameters)
+      return await action()
     } catch (error) {
       const failure = this.#pool.toError(error)
       if (failure instanceof ConnectionLost) this.#isBroken = true

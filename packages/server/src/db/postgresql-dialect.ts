@@ -1,10 +1,13 @@
 import { ApiError, invalid } from '@millrace/api/errors'
 import { type Dialect, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
-import type { Pool as PgPool, PoolClient } from 'pg'
+import type { Pool as PgPool, PoolClient, PoolConfig } from 'pg'
 import {
   ConnectionLost,
   type ConnectionPool,
   PooledDriver,
+  type RawConnection,
+  type RawResult,
+  type RawStatement,
   TransactionConflict,
 } from './pooled-driver.ts'
 import type { ServerAddress } from './server-address.ts'
@@ -57,7 +60,8 @@ export async function postgresqlDialect(
     application_name: 'millrace',
     options: [PLANNER, address.options].filter(Boolean).join(' '),
     types: { getTypeParser: parserOf } as never,
-  })
+    pipeline: true,
+  } as PoolConfig)
   // A connection that breaks while idle is replaced; whoever needs one hears about it then.
   pool.on('error', () => {})
   // One that breaks while in use fails its statement; unheard, the event would end the process.
@@ -85,25 +89,79 @@ function toPool(pool: PgPool): ConnectionPool {
     return name
   }
   return {
-    async acquire() {
-      const client: PoolClient = await pool.connect()
-      return {
-        async query(statement, parameters) {
-          const name = parameters.length === 0 ? undefined : nameOf(statement)
-          const values = parameters as unknown[]
-          const query = { text: statement, values, ...(name !== undefined && { name }) }
-          const { rows, rowCount } = await client.query(query)
-          return { rows, ...(rowCount !== null && { changes: rowCount }) }
-        },
-        release: (isBroken) => client.release(isBroken),
-      }
-    },
-    beginSnapshot: ['begin isolation level repeatable read read only'],
+    acquire: async () => new Connection(await pool.connect(), nameOf),
     toError,
     async end() {
       await pool.end()
     },
   }
+}
+
+const BEGIN = {
+  write: 'begin',
+  snapshot: 'begin isolation level repeatable read read only',
+}
+
+/** Statements go out without waiting for the answers to those before them. */
+class Connection implements RawConnection {
+  readonly #client: PoolClient
+  readonly #nameOf: (statement: string) => string | undefined
+  #begun: Promise<unknown> | undefined
+
+  constructor(client: PoolClient, nameOf: (statement: string) => string | undefined) {
+    this.#client = client
+    this.#nameOf = nameOf
+  }
+
+  async begin(kind: 'write' | 'snapshot'): Promise<void> {
+    this.#begun = this.#client.query(BEGIN[kind])
+    // The next statement tells; that it fails before there is one must not end the process.
+    this.#begun.catch(() => {})
+  }
+
+  async query(statement: string, parameters: readonly unknown[]): Promise<RawResult> {
+    const sent = this.#send({ sql: statement, parameters })
+    const begun = this.#begun
+    if (begun === undefined) return sent
+    this.#begun = undefined
+    const [, result] = await allOf<[unknown, RawResult]>([begun, sent])
+    return result
+  }
+
+  async transact(statements: readonly RawStatement[]): Promise<RawResult[]> {
+    const [only] = statements
+    if (statements.length === 1 && only !== undefined) return [await this.#send(only)]
+    const begun = this.#client.query('begin')
+    const answers = statements.map((statement) => this.#send(statement))
+    // The commit of a transaction in which a statement failed undoes it.
+    const ended = this.#client.query('commit')
+    await Promise.allSettled([begun, ...answers, ended])
+    const results = await allOf<RawResult[]>(answers)
+    await allOf([begun, ended])
+    return results
+  }
+
+  release(isBroken: boolean): void {
+    this.#client.release(isBroken)
+  }
+
+  async #send({ sql, parameters }: RawStatement): Promise<RawResult> {
+    const name = parameters.length === 0 ? undefined : this.#nameOf(sql)
+    const values = parameters as unknown[]
+    const query = { text: sql, values, ...(name !== undefined && { name }) }
+    const { rows, rowCount } = await this.#client.query(query)
+    return { rows, ...(rowCount !== null && { changes: rowCount }) }
+  }
+}
+
+/** Waits for every answer before it throws the first failure: none may come later, unheard. */
+async function allOf<Results extends readonly unknown[]>(
+  answers: {
+    [Index in keyof Results]: Promise<Results[Index]>
+  },
+): Promise<Results> {
+  await Promise.allSettled(answers)
+  return Promise.all(answers) as unknown as Promise<Results>
 }
 
 /** Codes of PostgreSQL, appendix A: classes 08, 53, 57P and a server that became a standby. */

@@ -123,12 +123,15 @@ export async function storeMetrics(db: Db, run: RunRow, metrics: MetricColumns):
   if (ofModels.length > 0) await insertModelMetrics(db, run, ofModels)
 }
 
+export interface SingleMetric {
+  key: string
+  value: number
+  timestamp: Int64
+  step: Int64
+}
+
 /** Stores one checked point of a run. */
-export async function storeMetric(
-  db: Db,
-  run: RunRow,
-  metric: { key: string; value: number; timestamp: Int64; step: Int64 },
-): Promise<void> {
+export async function storeMetric(db: Db, run: RunRow, metric: SingleMetric): Promise<void> {
   const ids = await keyNames(db).ensure(db, [metric.key])
   await appendPoint(db, run, { ...metric, key: idOf(ids, metric.key) })
 }

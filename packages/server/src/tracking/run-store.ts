@@ -4,6 +4,7 @@ import type { Selectable } from 'kysely'
 import { compileOnce, type Db, insertReturningId, insertRows, lockRow } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import { type Int64, type RunTable, STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
+import { rememberRun } from './known-runs.ts'
 import { touch } from './touched-runs.ts'
 
 export type RunRow = Selectable<RunTable>
@@ -11,7 +12,8 @@ export type RunRow = Selectable<RunTable>
 /** The tag that repeats a run's name. */
 export const RUN_NAME_TAG = 'mlflow.runName'
 
-const STATUS_FINISHED = 3
+/** The first of those that end a run. */
+export const STATUS_FINISHED = 3
 
 /** Whether a run's status says that nothing more is to come. */
 export function hasEnded(run: Pick<RunRow, 'status'>): boolean {
@@ -46,6 +48,7 @@ export async function getRunToWrite(db: Db, run_id: string): Promise<RunRow> {
   if (row.stage !== STAGE_ACTIVE) {
     throw invalid(`The run ${run_id} must be in the 'active' state. Current state is deleted.`)
   }
+  rememberRun(db, row)
   await beforeWrite(db, row)
   return row
 }

@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Api } from '@millrace/api/api'
 import { invalid, notFound } from '@millrace/api/errors'
+import type { z } from 'zod'
 import { STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
-import { type Handlers, JsonText, prepared } from '../handlers.ts'
+import {
+  type Handlers,
+  JsonText,
+  prepared,
+  type QuickContext,
+  type RequestContext,
+} from '../handlers.ts'
+import { createRun, quickRun, type RunToCreate } from './create-run.ts'
 import { checkDatasets } from './dataset-limits.ts'
-import { getActiveExperiment } from './experiment-store.ts'
 import {
   checkCount,
   checkKey,
@@ -27,9 +34,10 @@ import {
 } from './log-batch.ts'
 import { checkModelJson, readModelHistory } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
+import { quickMetric, quickMetrics, quickParam, quickTag } from './quick-writes.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'
-import { newRun, readRunJson } from './run-reading.ts'
+import { readRunJson } from './run-reading.ts'
 import {
   beforeWrite,
   deleteTag,
@@ -37,7 +45,6 @@ import {
   getRun,
   getRunToWrite,
   insertParams,
-  insertRun,
   RUN_NAME_TAG,
   requireRunId,
   statusNumber,
@@ -52,28 +59,18 @@ import { searchRuns } from './search-runs.ts'
 const BLOCKS_WORTH_FOLDING = 64
 const MODEL_HISTORY_TAG = 'mlflow.log-model.history'
 
+type Input<Name extends keyof Api['runs']> = z.output<Api['runs'][Name]['input']>
+
 export const runs: Handlers<Api['runs']> = {
-  async create({ db, settings }, input) {
-    checkCount('tags', input.tags)
-    const experiment = await getActiveExperiment(db, input.experiment_id)
-    const tags = (input.tags ?? []).map((tag, i) => fitTag(tag, settings, `tags[${i}].`))
-    const name = chooseName(input.run_name, tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value)
-    const uuid = randomUUID().replaceAll('-', '')
-    const run = await insertRun(db, {
-      experiment: experiment.id,
-      uuid,
-      name,
-      user_id: input.user_id ?? '',
-      status: statusNumber('RUNNING'),
-      start_time: input.start_time ?? 0,
-      artifact_uri: `${experiment.artifact_location.replace(/\/$/, '')}/${uuid}/artifacts`,
-    })
-    const byKey = new Map(tags.map(({ key, value }) => [key, value]))
-    byKey.set(RUN_NAME_TAG, name)
-    const stored = [...byKey].map(([key, value]) => ({ key, value }))
-    await upsertTags(db, run, stored)
-    return { run: newRun(run, stored) }
-  },
+  create: prepared(
+    (input) => {
+      checkCount('tags', input.tags)
+      const uuid = randomUUID().replaceAll('-', '')
+      return { ...input, uuid, random_name: randomRunName() }
+    },
+    async ({ db, settings }, input) => createRun(db, describeNewRun(input, settings)),
+    async ({ db, settings }, input) => quickRun(db, describeNewRun(input, settings)),
+  ),
 
   async update({ db }, input) {
     const run = await getRunToWrite(db, requireRunId(input))
@@ -116,32 +113,42 @@ export const runs: Handlers<Api['runs']> = {
 
   search: searchRuns,
 
-  async logMetric({ db }, input) {
-    const run_id = requireRunId(input)
-    const { key, timestamp, step = 0, model_id, dataset_name, dataset_digest } = input
-    checkMetricKey(key, 'name')
-    checkTimestamp(timestamp, key, input.value, 'timestamp')
-    const value = clampInfinity(input.value)
-    const run = await getRunToWrite(db, run_id)
-    await storeMetric(db, run, { key, value, timestamp, step })
-    if (model_id) {
-      const dataset = { dataset_name, dataset_digest }
-      const point = { model_id, key, value, timestamp, step, ...dataset }
-      await insertModelMetrics(db, run, [point])
-    }
-    return {}
-  },
+  logMetric: prepared(
+    (input) => {
+      const run_id = requireRunId(input)
+      const { key, timestamp, step = 0, model_id, dataset_name, dataset_digest } = input
+      checkMetricKey(key, 'name')
+      checkTimestamp(timestamp, key, input.value, 'timestamp')
+      const value = clampInfinity(input.value)
+      return { run_id, key, value, timestamp, step, model_id, dataset_name, dataset_digest }
+    },
+    async ({ db }, { run_id, model_id, dataset_name, dataset_digest, ...metric }) => {
+      const run = await getRunToWrite(db, run_id)
+      await storeMetric(db, run, metric)
+      if (model_id) {
+        await insertModelMetrics(db, run, [{ ...metric, model_id, dataset_name, dataset_digest }])
+      }
+      return {}
+    },
+    async ({ db }, { run_id, model_id, ...metric }) =>
+      model_id ? undefined : quickMetric(db, run_id, metric),
+  ),
 
-  async logParameter({ db, settings }, input) {
-    const param = checkParam(input, settings, '')
-    const run = await getRunToWrite(db, requireRunId(input))
-    const [change] = await insertParams(db, run, [param])
-    if (change !== undefined) {
-      throw invalid(
-        `Changing param values is not allowed. Param with key='${param.key}' was already logged with value='${change.old_value}' for run ID='${run.uuid}'. Attempted logging new value '${change.new_value}'.`,
-      )
-    }
-    return {}
+  logParameter: {
+    async run({ db, settings }: RequestContext, input: Input<'logParameter'>) {
+      const param = checkParam(input, settings, '')
+      const run = await getRunToWrite(db, requireRunId(input))
+      const [change] = await insertParams(db, run, [param])
+      if (change !== undefined) {
+        throw invalid(
+          `Changing param values is not allowed. Param with key='${param.key}' was already logged with value='${change.old_value}' for run ID='${run.uuid}'. Attempted logging new value '${change.new_value}'.`,
+        )
+      }
+      return {}
+    },
+    async quick({ db, settings }: QuickContext, input: Input<'logParameter'>) {
+      return quickParam(db, requireRunId(input), checkParam(input, settings, ''))
+    },
   },
 
   logBatch: prepared(
@@ -169,17 +176,27 @@ export const runs: Handlers<Api['runs']> = {
       }
       return {}
     },
+    async ({ db }, { run_id, metrics, params, tags }) => {
+      const isMore = params.length > 0 || tags.length > 0 || metrics.ofModels.length > 0
+      return isMore ? undefined : quickMetrics(db, run_id, metrics)
+    },
   ),
 
-  async setTag({ db, settings }, input) {
-    const tag = checkTag(input, settings, '')
-    const run = await getRunToWrite(db, requireRunId(input))
-    if (tag.key !== RUN_NAME_TAG) await upsertTags(db, run, [tag])
-    else if (tag.value !== '') {
-      await upsertTags(db, run, [tag])
-      await updateRun(db, run.id, { name: tag.value })
-    }
-    return {}
+  setTag: {
+    async run({ db, settings }: RequestContext, input: Input<'setTag'>) {
+      const tag = checkTag(input, settings, '')
+      const run = await getRunToWrite(db, requireRunId(input))
+      if (tag.key !== RUN_NAME_TAG) await upsertTags(db, run, [tag])
+      else if (tag.value !== '') {
+        await upsertTags(db, run, [tag])
+        await updateRun(db, run.id, { name: tag.value })
+      }
+      return {}
+    },
+    async quick({ db, settings }: QuickContext, input: Input<'setTag'>) {
+      const tag = checkTag(input, settings, '')
+      return tag.key === RUN_NAME_TAG ? undefined : quickTag(db, requireRunId(input), tag)
+    },
   },
 
   async deleteTag({ db }, { run_id, key }) {
@@ -273,12 +290,32 @@ function changedParams(
   )
 }
 
-/** A run's name from its two sources, which must agree, or a random one. */
+/** What a run is created with, once it is checked; without a name it has the random one. */
+function describeNewRun(
+  input: Input<'create'> & { uuid: string; random_name: string },
+  settings: Truncation,
+): RunToCreate {
+  const tags = (input.tags ?? []).map((tag, i) => fitTag(tag, settings, `tags[${i}].`))
+  const named = chooseName(input.run_name, tags.findLast(({ key }) => key === RUN_NAME_TAG)?.value)
+  const name = named || input.random_name
+  const byKey = new Map(tags.map(({ key, value }) => [key, value]))
+  byKey.set(RUN_NAME_TAG, name)
+  return {
+    experiment_id: input.experiment_id,
+    uuid: input.uuid,
+    name,
+    user_id: input.user_id ?? '',
+    start_time: input.start_time ?? 0,
+    tags: [...byKey].map(([key, value]) => ({ key, value })),
+  }
+}
+
+/** A run's name from its two sources, which must agree; without any it is empty. */
 function chooseName(run_name: string | undefined, tag: string | undefined): string {
   if (run_name && tag && run_name !== tag) {
     throw invalid(
       `Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values (run_name='${run_name}', mlflow.runName='${tag}').`,
     )
   }
-  return run_name || tag || randomRunName()
+  return run_name || tag || ''
 }

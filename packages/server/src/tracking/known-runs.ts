@@ -1,0 +1,35 @@
+import type { Db } from '../db/dialect.ts'
+
+/** Some hundred bytes each. */
+const KNOWN_MAX = 20_000
+
+const idsByDatabase = new WeakMap<object, Map<string, number>>()
+
+function idsOf(db: Db): Map<string, number> {
+  const { adapter } = db.getExecutor()
+  let ids = idsByDatabase.get(adapter)
+  if (ids === undefined) {
+    ids = new Map()
+    idsByDatabase.set(adapter, ids)
+  }
+  return ids
+}
+
+/**
+ * The internal id of a run that was seen before, which lets a statement name it without a look. The
+ * run may be gone by now, or deleted, or changed by another process: the statement has to see.
+ */
+export function findKnownRun(db: Db, run_id: string): number | undefined {
+  return idsOf(db).get(run_id)
+}
+
+/** Remembers a run; of too many the oldest is forgotten. */
+export function rememberRun(db: Db, { uuid, id }: { uuid: string; id: number }): void {
+  const ids = idsOf(db)
+  if (ids.get(uuid) === id) return
+  if (ids.size >= KNOWN_MAX) {
+    const [oldest = ''] = ids.keys()
+    ids.delete(oldest)
+  }
+  ids.set(uuid, id)
+}
