@@ -19,11 +19,12 @@ export const BUCKET = 'models'
 
 /**
  * A program `serve` that answers with what it was asked, or with `LINES` with each line; bodies that
- * begin with `fail` and `exit` do what they say. `NAME` tells one from another; `PING`, `LISTEN` and
+ * begin with `fail`, `exit`, `sleep`, `large`, `parts` and `break` do what they say, and `reach` says
+ * what a connection to a port of this machine came to. `NAME` tells one from another; `PING`, `LISTEN` and
  * `CRASH` make it ill.
  */
 const SERVE = `#!/usr/bin/env python3
-import http.server, json, os, sys, time
+import http.server, json, os, socket, sys, time
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -43,6 +44,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(400, b"that is no input")
         if text.startswith("exit"):
             os._exit(3)
+        if text.startswith("sleep"):
+            time.sleep(600)
+        if text.startswith("large"):
+            return self.answer(200, b"x" * int(text.split()[1]))
+        if text.startswith(("parts", "break")):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", "100" if text == "break" else "8")
+            self.end_headers()
+            self.wfile.write(b"one ")
+            if text == "parts":
+                while not os.path.exists("/tmp/next"): time.sleep(0.01)
+                self.wfile.write(b"two ")
+            self.close_connection = True
+            return
+        if text.startswith("next"):
+            open("/tmp/next", "w").close()
+        if text.startswith("reach"):
+            found = socket.socket().connect_ex(("127.0.0.1", int(text.split()[1])))
+            return self.answer(200, json.dumps({"errno": found}).encode())
         if os.environ.get("LINES"):
             lines = text.split()
             return self.answer(200, "\\n".join("%s of %d" % (line.upper(), len(lines)) for line in lines).encode())

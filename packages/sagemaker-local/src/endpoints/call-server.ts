@@ -1,4 +1,4 @@
-import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 
 /**
  * Servers close connections that were idle, the hastiest of them after 2 s, and a request may then be
@@ -30,9 +30,18 @@ export interface ServerCall {
   headers: Record<string, string>
   body: Buffer
   timeoutMs: number
-  answerBytesMax: number
   /** Aborted when nobody waits for the answer any more. */
   signal: AbortSignal
+}
+
+/** An answer that has begun. */
+export interface OpenAnswer {
+  status: number
+  headers: IncomingHttpHeaders
+  /** Its body as it comes; throws NoServerAnswer where it breaks off. */
+  chunks(): AsyncGenerator<Buffer, void>
+  /** The whole of its body; throws NoServerAnswer when it is larger, or breaks off. */
+  read(bytesMax: number): Promise<Buffer>
 }
 
 /**
@@ -40,25 +49,57 @@ export interface ServerCall {
  *
  * @throws NoServerAnswer
  */
-export async function callServer(call: ServerCall): Promise<ServerAnswer> {
+export async function callServer({
+  answerBytesMax,
+  ...call
+}: ServerCall & { answerBytesMax: number }): Promise<ServerAnswer> {
+  const { status, headers, read } = await openAnswer(call)
+  return { status, headers, body: await read(answerBytesMax) }
+}
+
+/**
+ * The same, as far as to the head of the answer. The time limit is that of the whole answer.
+ *
+ * @throws NoServerAnswer
+ */
+export async function openAnswer(call: ServerCall): Promise<OpenAnswer> {
   const limit = AbortSignal.timeout(call.timeoutMs)
-  const signal = AbortSignal.any([limit, call.signal])
-  try {
-    return await send(call, signal)
-  } catch (error) {
-    if (error instanceof NoServerAnswer) throw error
+  const failure = (error: unknown) => {
+    if (error instanceof NoServerAnswer) return error
     const message = error instanceof Error ? error.message : String(error)
-    if (limit.aborted) throw new NoServerAnswer('timeout', message)
-    if (call.signal.aborted) throw new NoServerAnswer('gone', message)
+    if (limit.aborted) return new NoServerAnswer('timeout', message)
+    if (call.signal.aborted) return new NoServerAnswer('gone', message)
     const isRefused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
-    throw new NoServerAnswer(isRefused ? 'refused' : 'broken', message)
+    return new NoServerAnswer(isRefused ? 'refused' : 'broken', message)
+  }
+  const answer = await send(call, AbortSignal.any([limit, call.signal])).catch((error: unknown) => {
+    throw failure(error)
+  })
+  async function* chunks(): AsyncGenerator<Buffer, void> {
+    try {
+      // Without an encoding, a response gives bytes.
+      for await (const chunk of answer as AsyncIterable<Buffer>) yield chunk
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+  return { status: answer.statusCode ?? 0, headers: answer.headers, chunks, read }
+
+  async function read(bytesMax: number): Promise<Buffer> {
+    const read: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of chunks()) {
+      bytes += chunk.length
+      if (bytes > bytesMax) {
+        throw new NoServerAnswer('too-large', `The answer is larger than ${bytesMax} bytes.`)
+      }
+      read.push(chunk)
+    }
+    return Buffer.concat(read)
   }
 }
 
-function send(
-  { port, headers, body, answerBytesMax }: ServerCall,
-  signal: AbortSignal,
-): Promise<ServerAnswer> {
+function send({ port, headers, body }: ServerCall, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const sent = request(
       {
@@ -70,28 +111,7 @@ function send(
         signal,
         headers: { ...headers, 'content-length': String(body.length) },
       },
-      (answer) => {
-        const chunks: Buffer[] = []
-        let bytes = 0
-        answer.on('data', (chunk: Buffer) => {
-          bytes += chunk.length
-          if (bytes > answerBytesMax) {
-            answer.destroy(
-              new NoServerAnswer('too-large', `The answer is larger than ${answerBytesMax} bytes.`),
-            )
-            return
-          }
-          chunks.push(chunk)
-        })
-        answer.once('error', reject)
-        answer.once('end', () =>
-          resolve({
-            status: answer.statusCode ?? 0,
-            headers: answer.headers,
-            body: Buffer.concat(chunks),
-          }),
-        )
-      },
+      resolve,
     )
     sent.once('error', reject)
     sent.end(body)

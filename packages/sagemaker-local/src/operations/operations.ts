@@ -3,6 +3,7 @@ import { endpointConfigOperations } from './endpoint-configs.ts'
 import { endpointOperations } from './endpoints.ts'
 import { identityOperations } from './identity.ts'
 import { invokeEndpoint } from './invoke-endpoint.ts'
+import { invokeEndpointWithResponseStream } from './invoke-endpoint-stream.ts'
 import { logOperations } from './logs.ts'
 import { modelOperations } from './models.ts'
 import type { AnyOperation, RestOperation } from './operation.ts'
@@ -26,4 +27,4 @@ export const operations: AnyOperation[] = [
 ]
 
 /** Every operation that is a path and a body. */
-export const restOperations: RestOperation[] = [invokeEndpoint]
+export const restOperations: RestOperation[] = [invokeEndpoint, invokeEndpointWithResponseStream]
