@@ -9,9 +9,9 @@ import { median, quantile } from './statistics.ts'
 /**
  * What the local control plane adds to a training job, from CreateTrainingJob to the first line of
  * the user's code, one job at a time; and how soon the next one starts when a place becomes free,
- * with a queue of short jobs (`--jobs 200` is the long form).
+ * with a queue of short jobs (`--jobs 200` is the long form, whose goal is no gap over 100 ms).
  *
- *     node bench/sagemaker.ts [--jobs 20] [--alone 5] [--places 2]
+ *     node bench/sagemaker.ts [--jobs 20] [--alone 5] [--places 2] [--job-ms 200]
  */
 
 const { values } = parseArgs({
@@ -19,11 +19,18 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '20' },
     alone: { type: 'string', default: '5' },
     places: { type: 'string', default: '2' },
+    'job-ms': { type: 'string', default: '200' },
   },
 })
 const places = Number(values.places)
+const jobMs = Number(values['job-ms'])
 /** It tells its times itself, in the clock that all processes share. */
-const TRAIN = '#!/bin/sh\necho began $(date +%s%3N)\nsleep 0.2\necho ended $(date +%s%3N)\n'
+const TRAIN = `#!/bin/sh
+echo began $(date +%s%3N)
+sleep ${jobMs / 1000}
+echo ended $(date +%s%3N)
+`
+const GAP_GOAL_MS = 100
 const LOOK_MS = 50
 const GROUP = '/aws/sagemaker/TrainingJobs'
 
@@ -73,15 +80,27 @@ async function measureQueue(count: number): Promise<void> {
   const handovers = began.slice(places).map((beganMs, index) => beganMs - (ended[index] ?? 0))
   // Nothing runs from an end to the next begin when as many have begun as have ended.
   const idle = began.slice(1).map((beganMs, index) => beganMs - (ended[index] ?? beganMs))
-  console.log(`queue of ${count} jobs of 200 ms, ${places} at a time:`)
-  console.log(`  drained in ${(ended.at(-1) ?? 0) - submittedMs}`)
-  console.log(`  from a job's end to the next one's first line: ${spread(handovers)}`)
-  console.log(`  largest gap with no job running at all: ${Math.max(0, ...idle)}`)
+  const drainedMs = (ended.at(-1) ?? 0) - (began[0] ?? 0)
+  const busyMs = times.reduce((sum, { beganMs, endedMs }) => sum + endedMs - beganMs, 0)
+  console.log(`queue of ${count} jobs of ${jobMs} ms, ${places} at a time:`)
+  console.log(`  first line ${(began[0] ?? 0) - submittedMs} after the first submit`)
+  console.log(
+    `  drained in ${drainedMs}, of which places were busy ${percent(busyMs, drainedMs * places)}`,
+  )
+  console.log(`  a place from a job's end to the next one's first line: ${spread(handovers)}`)
+  console.log(
+    `  over ${GAP_GOAL_MS}: ${handovers.filter((gap) => gap > GAP_GOAL_MS).length} of ${handovers.length}`,
+  )
+  console.log(`  no job running at all: ${spread(idle.map((gap) => Math.max(0, gap)))}`)
+}
+
+function percent(part: number, whole: number): string {
+  return `${Math.round((100 * part) / whole)} %`
 }
 
 function spread(numbers: number[]): string {
-  const cells = [median(numbers), quantile(numbers, 0.95), Math.max(...numbers)]
-  return `median ${cells[0]}, p95 ${cells[1]}, largest ${cells[2]}`
+  const quantiles = [0.9, 0.95, 0.99].map((q) => `p${q * 100} ${quantile(numbers, q)}`)
+  return `median ${median(numbers)}, ${quantiles.join(', ')}, largest ${Math.max(...numbers)}`
 }
 
 async function submit(TrainingJobName: string): Promise<void> {

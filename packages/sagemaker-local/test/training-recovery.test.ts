@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { HeadObjectCommand } from '@aws-sdk/client-s3'
 import { StopTrainingJobCommand } from '@aws-sdk/client-sagemaker'
 import { expect, test, vi } from 'vitest'
 import { birthOf } from '../src/runner/instance/process-birth.ts'
 import { startTestPlane } from './start-test-plane.ts'
-import { trainingClient, until } from './training-client.ts'
+import { BUCKET, trainingClient, until } from './training-client.ts'
 
 // Processes are started, killed and started again, each of which takes its time on a busy machine.
 vi.setConfig({ testTimeout: 90_000 })
@@ -141,24 +142,87 @@ test('jobs go on to their end while the API process is dead, and the next one ta
   }
 })
 
-test('a queue waits as Pending and goes on without a gap', async () => {
+test('the next job is made ready while the place is taken, whoever is killed meanwhile, and runs once', async () => {
   await using running = await startTestPlane({ places: 1 })
   const client = await trainingClient(running)
-  const image = await client.image(counting(0.1))
-  const names = Array.from({ length: 5 }, (_, index) => `short-${index}`)
-  for (const name of names) await client.create(name, image)
+  const image = await client.image(counting(60))
+  await client.create('first', image)
+  await client.create('next', await client.image(counting(0.1)))
+  await client.create('last', await client.image(counting(0.1)))
+  await client.until(async () => (await client.lines('first')).flat()[0])
+  const folder = folderOf(running.directory, 'next')
+  const ready = await startOf(folder)
+  expect((await client.describe('next')).SecondaryStatus).toBe('Pending')
 
-  const jobs = await Promise.all(names.map(client.ended))
+  process.kill(ready, 'SIGKILL')
+  process.kill(running.plane.runner?.pid() ?? 0, 'SIGKILL')
+  await client.until(async () => ((await startOf(folder)) === ready ? undefined : true))
+  process.kill(await startOf(folder), 'SIGKILL')
+  expect(await readdir(folder)).not.toContain('begun.json')
+  await client.sagemaker.send(new StopTrainingJobCommand({ TrainingJobName: 'first' }))
 
-  const pauses = jobs.slice(1).map((job, index) => {
-    const statuses = job.SecondaryStatusTransitions ?? []
-    expect(statuses.map(({ Status }) => Status)).toContain('Pending')
-    const begun = statuses.findLast(({ Status }) => Status === 'Starting')?.StartTime
-    return (begun?.getTime() ?? 0) - (jobs[index]?.TrainingEndTime?.getTime() ?? 0)
-  })
-  // One of them may have met whatever else this machine was doing.
-  expect(pauses.sort((a, b) => a - b).at(-2)).toBeLessThan(100)
+  for (const name of ['next', 'last']) {
+    const job = await client.ended(name)
+    expect(job.TrainingJobStatus).toBe('Completed')
+    expect(await client.lines(name)).toEqual([['started', 'ended']])
+    // Nobody pays for waiting.
+    expect(job.TrainingTimeInSeconds).toBeLessThan(30)
+  }
+  expect((await client.ended('first')).TrainingJobStatus).toBe('Stopped')
 })
+
+test('a place is free before the results of its job are stored, and a runner killed then stores them', async () => {
+  await using running = await startTestPlane({ places: 1 })
+  const client = await trainingClient(running)
+  const big = await client.image(
+    '#!/bin/sh\nhead -c 100000000 /dev/urandom > /opt/ml/model/w\necho once\n',
+  )
+  await client.create('large', big)
+  await client.create('small', await client.image(counting(0.1)))
+  await client.until(async () =>
+    (await client.describe('large')).SecondaryStatus === 'Uploading' ? true : undefined,
+  )
+
+  process.kill(running.plane.runner?.pid() ?? 0, 'SIGKILL')
+
+  const [large, small] = await Promise.all(['large', 'small'].map(client.ended))
+  expect([large?.TrainingJobStatus, small?.TrainingJobStatus]).toEqual(['Completed', 'Completed'])
+  expect(await client.lines('large')).toEqual([['once']])
+  const begun = small?.SecondaryStatusTransitions?.find(({ Status }) => Status === 'Training')
+  expect(begun?.StartTime?.getTime()).toBeLessThan(large?.TrainingEndTime?.getTime() ?? 0)
+  const model = await client.s3.send(
+    new HeadObjectCommand({ Bucket: BUCKET, Key: 'out/large/output/model.tar.gz' }),
+  )
+  expect(model.ContentLength).toBeGreaterThan(100_000_000)
+})
+
+test('a job that is stopped while it waits ready is stopped and was never run', async () => {
+  await using running = await startTestPlane({ places: 1 })
+  const client = await trainingClient(running)
+  await client.create('busy', await client.image(counting(60)))
+  await client.create('waiting', await client.image(counting(0.1)))
+  const supervisor = await startOf(folderOf(running.directory, 'waiting'))
+
+  await client.sagemaker.send(new StopTrainingJobCommand({ TrainingJobName: 'waiting' }))
+
+  expect((await client.ended('waiting')).TrainingJobStatus).toBe('Stopped')
+  expect(await client.lines('waiting')).toEqual([[]])
+  await until(async () => birthOf(supervisor) === undefined || undefined)
+  await client.sagemaker.send(new StopTrainingJobCommand({ TrainingJobName: 'busy' }))
+  await client.ended('busy')
+})
+
+function folderOf(directory: string, job: string): string {
+  return join(directory, 'jobs', 'training-job', job, 'attempt-0', 'algo-1')
+}
+
+/** The process that has an instance, once there is one. */
+async function startOf(folder: string): Promise<number> {
+  return until(async () => {
+    const text = await readFile(join(folder, 'started.json'), 'utf8').catch(() => '')
+    return text.endsWith('\n') ? (JSON.parse(text) as { pid: number }).pid : undefined
+  })
+}
 
 test('two control planes do not share a data directory', async () => {
   await using running = await startTestPlane({ hasRunner: false })
@@ -174,18 +238,7 @@ test('a job whose files are removed ends, though nobody is there to stop it', as
     await using running = await startTestPlane()
     const client = await trainingClient(running)
     await client.create('forgotten', await client.image('#!/bin/sh\nsleep 60\n'))
-    const folder = join(
-      running.directory,
-      'jobs',
-      'training-job',
-      'forgotten',
-      'attempt-0',
-      'algo-1',
-    )
-    supervisor = await client.until(async () => {
-      const text = await readFile(join(folder, 'started.json'), 'utf8').catch(() => '')
-      return text.endsWith('\n') ? (JSON.parse(text) as { pid: number }).pid : undefined
-    })
+    supervisor = await startOf(folderOf(running.directory, 'forgotten'))
     expect(birthOf(supervisor)).toBeDefined()
   }
 

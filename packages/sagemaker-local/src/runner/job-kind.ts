@@ -20,11 +20,22 @@ export interface JobContext {
   signal: AbortSignal
   /** Resolves at the next change of the state by anybody, and when the runner ends. */
   changed(): Promise<void>
+  /**
+   * Resolves when the job has its place, at once when it has. `isRunning` for what was started
+   * before: it has it whether there is one or not.
+   *
+   * @throws the signal's reason when that is aborted first
+   */
+  takePlace(signal: AbortSignal, options?: { isRunning: boolean }): Promise<void>
+  /** Gives the place back when what is left to do, storing results, needs none; it is not taken again. */
+  freePlace(): Promise<void>
 }
 
 /** One kind of work. The runner starts it for every task of its kind. */
 export interface JobKind {
   kind: ResourceKind
+  /** `run` is called before there is a place, to prepare what it can, and takes its place itself. */
+  preparesAhead?: true
   /**
    * Carries the job from wherever it is to its end; resolves when there is nothing left to do. It is
    * called again after a restart, so every step is recorded before it is taken and can be repeated.

@@ -10,6 +10,7 @@ import { findSetting, setSetting } from '../state/setting-store.ts'
 import { claimTask, deleteTask, listTasks, type Task } from '../state/task-store.ts'
 import { birthOf } from './instance/process-birth.ts'
 import type { JobContext, JobKind } from './job-kind.ts'
+import { Places } from './places.ts'
 
 /** How often it is looked whether another process has changed the state; a look costs some 10 us. */
 const LOOK_MS = 20
@@ -104,7 +105,8 @@ class Runner {
   readonly #options: RunnerOptions
   readonly #state: State
   readonly #stores: Stores
-  readonly #running = new Map<number, { task: Task; end: Promise<void> }>()
+  readonly #running = new Map<number, Promise<void>>()
+  readonly #places: Places
   readonly #waiting = new Set<number>()
   #change = Promise.withResolvers<void>()
 
@@ -112,6 +114,7 @@ class Runner {
     this.#options = options
     this.#state = state
     this.#stores = stores
+    this.#places = new Places(options.settings.places, () => this.#announce())
     let version = state.version()
     const look = setInterval(() => {
       const found = state.version()
@@ -134,16 +137,17 @@ class Runner {
   }
 
   async finished(): Promise<void> {
-    await Promise.all([...this.#running.values()].map(({ end }) => end))
+    await Promise.all(this.#running.values())
   }
 
-  /** Starts, in their order, the tasks for which there is a place. */
+  /** Starts, in their order, the tasks for which there is a place, and prepares the next ones. */
   startQueued(): void {
     for (const task of listTasks(this.#state, 'queued')) {
       const kind = this.#kindOf(task)
-      if (kind?.cancel?.(this.#state, task.name)) {
+      const isOver = task.status === null || task.status === 'Stopping'
+      if (isOver && kind?.cancel?.(this.#state, task.name)) {
         deleteTask(this.#state, task.id)
-      } else if (task.places > 0 && this.#placesTaken() >= this.#options.settings.places) {
+      } else if (!this.#mayStart(task, kind)) {
         if (!this.#waiting.has(task.id)) kind?.wait?.(this.#state, task.name)
         this.#waiting.add(task.id)
       } else if (claimTask(this.#state, task.id)) {
@@ -151,14 +155,35 @@ class Runner {
         this.start(task)
       }
     }
+    this.#givePlaces(Number.POSITIVE_INFINITY)
+  }
+
+  #mayStart({ id, places }: Task, kind: JobKind | undefined): boolean {
+    if (places === 0) return true
+    if (kind?.preparesAhead) return this.#places.hasRoomAhead
+    this.#givePlaces(id)
+    return this.#places.free > 0
+  }
+
+  /** Gives the free places to those that are ready for one and were handed over before a task. */
+  #givePlaces(beforeId: number): void {
+    for (let { next } = this.#places; this.#places.free > 0; next = this.#places.next) {
+      if (next === undefined || next > beforeId) return
+      this.#places.give(next)
+    }
   }
 
   start(task: Task): void {
+    if (task.places > 0) {
+      if (this.#kindOf(task)?.preparesAhead) this.#places.prepare(task.id)
+      else this.#places.give(task.id)
+    }
     const end = this.#carryOn(task).finally(() => {
       this.#running.delete(task.id)
+      this.#places.leave(task.id)
       this.#announce()
     })
-    this.#running.set(task.id, { task, end })
+    this.#running.set(task.id, end)
   }
 
   async #carryOn(task: Task): Promise<void> {
@@ -174,6 +199,7 @@ class Runner {
       number: task.id,
       signal,
       changed: () => this.changed(),
+      ...this.#placeOf(task),
     }
     const kind = this.#kindOf(task)
     try {
@@ -196,10 +222,16 @@ class Runner {
     return this.#options.kinds.find((known) => known.kind === kind)
   }
 
-  #placesTaken(): number {
-    let taken = 0
-    for (const { task } of this.#running.values()) taken += task.places
-    return taken
+  #placeOf({ id, places }: Task): Pick<JobContext, 'takePlace' | 'freePlace'> {
+    const all = this.#places
+    const { signal } = this.#options
+    return {
+      async takePlace(stop, { isRunning } = { isRunning: false }) {
+        if (isRunning) all.give(id)
+        else if (places > 0) await all.wait(id, AbortSignal.any([stop, signal]))
+      },
+      freePlace: () => all.conclude(id, signal),
+    }
   }
 
   #announce(): void {

@@ -10,6 +10,9 @@ export interface Task {
   places: number
 }
 
+/** A task, and the status of its resource; null when that has been deleted. */
+export type ListedTask = Task & { status: string | null }
+
 /** Hands a resource to the runner; it is taken up within some tens of milliseconds. */
 export function enqueueTask(state: State, task: Omit<Task, 'id'>): void {
   state.run(
@@ -21,9 +24,10 @@ export function enqueueTask(state: State, task: Omit<Task, 'id'>): void {
 }
 
 /** Tasks in the order in which they were handed over. */
-export function listTasks(state: State, which: 'queued' | 'claimed'): Task[] {
-  return state.all<Task>(
-    'SELECT id, kind, name, places FROM tasks WHERE state = ? ORDER BY id',
+export function listTasks(state: State, which: 'queued' | 'claimed'): ListedTask[] {
+  return state.all<ListedTask>(
+    `SELECT id, kind, name, places, status FROM tasks LEFT JOIN resources USING (kind, name)
+     WHERE state = ? ORDER BY id`,
     which,
   )
 }

@@ -40,15 +40,21 @@ export interface InstanceSpec {
   /** The root of a file system to run in, in place of the machine's; what is written is apart. */
   image?: string
   limits: InstanceLimits
-  /** When it is told to end, in ms since 1970. */
-  deadlineMs?: number
-  /** After how long a simulated interruption of a spot instance comes. */
-  interruptAfterMs?: number
+  /** It makes everything ready and then waits until its input tells it to begin (`armInstance`). */
+  waits?: boolean
   /** How long it may take to end after it has been told to. */
   graceMs: number
   metrics: MetricDefinition[]
   /** Channels that are read from a pipe, each fed from the folder `pipes/<channel>`. */
   pipes: { channel: string; isRecordIo: boolean }[]
+}
+
+/** What an instance that waits is told when it may begin, as one line of JSON. */
+export interface Beginning {
+  /** When it is told to end, in ms since 1970. */
+  deadlineMs?: number
+  /** After how long a simulated interruption of a spot instance comes. */
+  interruptAfterMs?: number
 }
 
 export interface InstanceLimits {

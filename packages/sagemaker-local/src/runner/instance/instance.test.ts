@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { startInstance } from './instance.ts'
-import type { InstanceSpec } from './instance-spec.ts'
+import { armInstance, findStart, startInstance } from './instance.ts'
+import type { InstanceSpec, InstanceStart } from './instance-spec.ts'
+import { birthOf } from './process-birth.ts'
 
 const environment = { PATH: process.env['PATH'] ?? '', HOME: tmpdir() }
 const folders: string[] = []
@@ -34,6 +35,13 @@ async function spec(steps: string[][], changes: Partial<InstanceSpec> = {}): Pro
   }
 }
 
+async function supervisorOf(directory: string): Promise<InstanceStart> {
+  await expect.poll(() => findStart(directory)).toBeDefined()
+  const start = await findStart(directory)
+  if (!start) throw new Error('It was there a moment ago.')
+  return start
+}
+
 const never = new AbortController().signal
 
 test('an instance that is started twice at the same time runs once, and both learn its end', async () => {
@@ -52,6 +60,44 @@ test('an instance that is started twice at the same time runs once, and both lea
   expect(await readFile(join(wanted.directory, 'ml', 'count'), 'utf8')).toBe('x\n')
 })
 
+test('an instance that waits starts nothing before it is told, and goes when nobody can tell it', async () => {
+  const wanted = await spec([['/bin/sh', '-c', 'echo x >> count']])
+  const armed = await armInstance(wanted, environment)
+  const first = await supervisorOf(wanted.directory)
+
+  armed.disarm()
+
+  await expect.poll(() => birthOf(first.pid)).toBeUndefined()
+  const instance = (await armInstance(wanted, environment)).begin({})
+  expect(await instance.ended(never)).toMatchObject({ reason: 'exited', code: 0 })
+  expect(await readFile(join(wanted.directory, 'ml', 'count'), 'utf8')).toBe('x\n')
+})
+
+test('an instance whose supervisor is killed before it begins runs, once', async () => {
+  const wanted = await spec([['/bin/sh', '-c', 'echo x >> count; exit 7']])
+  const armed = await armInstance(wanted, environment)
+  process.kill((await supervisorOf(wanted.directory)).pid, 'SIGKILL')
+
+  const end = await armed.begin({}).ended(never)
+
+  expect(end).toMatchObject({ reason: 'exited', code: 7 })
+  expect(await readFile(join(wanted.directory, 'ml', 'count'), 'utf8')).toBe('x\n')
+})
+
+test('an instance that has begun is adopted and not begun again', async () => {
+  const wanted = await spec([['/bin/sh', '-c', 'echo x >> count; exit 7']])
+  const one = await armInstance(wanted, environment)
+  const ended = one.begin({}).ended(never)
+  await expect
+    .poll(() => readFile(join(wanted.directory, 'begun.json'), 'utf8').catch(() => ''))
+    .not.toBe('')
+
+  const adopted = (await armInstance(wanted, environment)).begin({})
+
+  expect(await adopted.ended(never)).toEqual(await ended)
+  expect(await readFile(join(wanted.directory, 'ml', 'count'), 'utf8')).toBe('x\n')
+})
+
 test('steps are run one after the other until one fails', async () => {
   const wanted = await spec([['/bin/sh', '-c', 'echo a'], ['/bin/false'], ['/bin/echo', 'never']])
 
@@ -62,14 +108,12 @@ test('steps are run one after the other until one fails', async () => {
 })
 
 test('what ignores being told to end is ended when its grace is over', async () => {
-  const wanted = await spec(
-    [['/bin/sh', '-c', "trap '' TERM; echo ready; sleep 30 & wait; sleep 30"]],
-    {
-      deadlineMs: Date.now() + 1_000,
-    },
-  )
+  const wanted = await spec([
+    ['/bin/sh', '-c', "trap '' TERM; echo ready; sleep 30 & wait; sleep 30"],
+  ])
+  const armed = await armInstance(wanted, environment)
 
-  const end = await (await startInstance(wanted, environment)).ended(never)
+  const end = await armed.begin({ deadlineMs: Date.now() + 1_000 }).ended(never)
 
   expect(end).toMatchObject({ reason: 'deadline', signal: 'SIGKILL' })
 })

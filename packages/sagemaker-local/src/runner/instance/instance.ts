@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, watch, writeFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { cacheDirectory } from '@millrace/scoring/python-environment'
-import { InstanceEnd, type InstanceSpec, InstanceStart } from './instance-spec.ts'
+import { type Beginning, InstanceEnd, type InstanceSpec, InstanceStart } from './instance-spec.ts'
 import { birthOf } from './process-birth.ts'
 
 // Beside this file, in the sources as in the bundle, where this may be a part of another file.
@@ -13,6 +13,8 @@ const SUPERVISOR = join(import.meta.dirname, `supervisor${extname(import.meta.fi
 const START_MS = 15_000
 const LOOK_MS = 500
 const STARTING_LOOK_MS = 20
+/** How often an instance that was killed before it began is made ready again. */
+const ARMED_TRIES = 3
 const FLAGS = ['--enable-experimental-regexp-engine-on-excessive-backtracks', '--no-warnings']
 
 /** An instance of a job, whoever has started it. */
@@ -50,6 +52,77 @@ export async function startInstance(
   }
 }
 
+/** An instance that has everything ready, and whose program is not started before it is told. */
+export interface ArmedInstance {
+  /** Starts the program, or adopts it when it was started before. */
+  begin(beginning: Beginning): Instance
+  /** Ends one that has not begun. */
+  disarm(): void
+}
+
+/**
+ * Makes an instance ready in a process that ends with this one unless it has begun. Whoever kills that
+ * process before it has begun costs nothing but time: another one takes its place, and the program is
+ * still started once.
+ */
+export async function armInstance(
+  spec: InstanceSpec,
+  environment: Record<string, string>,
+): Promise<ArmedInstance> {
+  const { directory } = spec
+  const arm = async () => {
+    await forgetArmed(directory)
+    writeFileSync(
+      join(directory, 'spec.json'),
+      JSON.stringify({ ...spec, waits: true } satisfies InstanceSpec),
+      { mode: 0o600 },
+    )
+    return spawnSupervisor(spec, environment, 'pipe')
+  }
+  let child = hasBegun(directory) ? undefined : await arm()
+  const ended = async (beginning: Beginning, startedAtMs: number, signal: AbortSignal) => {
+    for (let tries = 1; ; tries += 1) {
+      const end = await waitForEnd(directory, { child, startedAtMs, signal })
+      if (end.reason !== 'lost' || hasBegun(directory) || tries === ARMED_TRIES) return end
+      child = await arm()
+      tell(child, beginning)
+      startedAtMs = Date.now()
+    }
+  }
+  return {
+    begin(beginning) {
+      if (child) tell(child, beginning)
+      const startedAtMs = Date.now()
+      return {
+        ended: (signal) => ended(beginning, startedAtMs, signal),
+        stop: () => signalSupervisor(directory, 'SIGTERM'),
+        kill: () => signalSupervisor(directory, 'SIGKILL'),
+      }
+    },
+    disarm: () => child?.stdin?.destroy(),
+  }
+}
+
+function tell({ stdin }: ChildProcess, beginning: Beginning): void {
+  // One that has been killed is found to be gone by what it does not do.
+  stdin?.on('error', () => undefined)
+  stdin?.write(`${JSON.stringify(beginning)}\n`)
+}
+
+function hasBegun(directory: string): boolean {
+  return existsSync(join(directory, 'begun.json'))
+}
+
+/** Removes what says that an instance is supervised when its supervisor waits, for nobody. */
+async function forgetArmed(directory: string): Promise<void> {
+  const start = await findStart(directory)
+  if (start !== undefined && birthOf(start.pid) === start.bornAt) {
+    process.kill(start.pid, 'SIGKILL')
+    while (birthOf(start.pid) === start.bornAt) await wait(STARTING_LOOK_MS)
+  }
+  await rm(join(directory, 'started.json'), { force: true })
+}
+
 /** How an instance has ended; undefined when it has not. */
 export async function findEnd(directory: string): Promise<InstanceEnd | undefined> {
   const text = await readText(join(directory, 'exit.json'))
@@ -62,7 +135,11 @@ export async function findStart(directory: string): Promise<InstanceStart | unde
   return text?.endsWith('\n') ? InstanceStart.parse(JSON.parse(text)) : undefined
 }
 
-function spawnSupervisor(spec: InstanceSpec, environment: Record<string, string>): ChildProcess {
+function spawnSupervisor(
+  spec: InstanceSpec,
+  environment: Record<string, string>,
+  input: 'ignore' | 'pipe' = 'ignore',
+): ChildProcess {
   const errors = openSync(join(spec.directory, 'supervisor.log'), 'a', 0o600)
   const command = [
     ...enter(spec),
@@ -75,7 +152,7 @@ function spawnSupervisor(spec: InstanceSpec, environment: Record<string, string>
   try {
     const child = spawn(command[0] ?? process.execPath, command.slice(1), {
       detached: true,
-      stdio: ['ignore', errors, errors],
+      stdio: [input, errors, errors],
       env: {
         ...environment,
         NODE_NO_WARNINGS: '1',

@@ -18,12 +18,14 @@ export const ML_FOLDER = '/opt/ml'
 export function enterPrivateRoot(spec: InstanceSpec): string {
   const { directory, visible, hasNetwork } = spec
   makeMlFolder()
-  mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', ML_FOLDER)
+  const mounts = new Mounts()
+  mounts.add('millrace', ML_FOLDER, 'tmpfs', 'mode=755')
+  mounts.make()
   const staged = new Map<string, string>()
   const stage = (path: string) => {
     const place = join(ML_FOLDER, String(staged.size))
     makePlace(path, place)
-    mount('--bind', path, place)
+    mounts.add(path, place, 'none', 'bind')
     staged.set(path, place)
   }
   const own = { ml: join(directory, 'ml'), tmp: join(directory, 'tmp') }
@@ -33,54 +35,81 @@ export function enterPrivateRoot(spec: InstanceSpec): string {
   writeFileSync(join(ML_FOLDER, 'hosts'), hostsFile(spec))
   writeFileSync(join(ML_FOLDER, 'passwd'), passwdFile(spec))
 
-  const root = spec.image === undefined ? '' : mountImage(spec.image, directory)
+  const root = spec.image === undefined ? '' : mountImage(mounts, spec.image, directory)
   const hidden = (root === '' ? spec.hidden : []).filter(
     (path) => path !== '/tmp' && existsSync(path),
   )
   mkdirSync(join(root, '/tmp'), { recursive: true })
-  mount('--bind', staged.get(own.tmp) ?? own.tmp, join(root, '/tmp'))
-  for (const path of hidden) {
-    mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', path)
-  }
+  mounts.add(staged.get(own.tmp) ?? own.tmp, join(root, '/tmp'), 'none', 'bind')
+  for (const path of hidden) mounts.add('millrace', path, 'tmpfs', 'mode=755')
+  mounts.make()
   for (const path of visible) {
     const place = join(root, path)
     const source = staged.get(path) ?? path
     makePlace(source, place)
-    mount('--bind', source, place)
-    mount('-o', 'remount,bind,ro', place)
+    mounts.add(source, place, 'none', 'bind,ro')
   }
   for (const name of ['hosts', 'passwd']) {
     const place = join(root, '/etc', name)
     if (root !== '') writeFileSync(place, readFileSync(join(ML_FOLDER, name)))
-    else if (existsSync(place)) mount('--bind', join(ML_FOLDER, name), place)
+    else if (existsSync(place)) mounts.add(join(ML_FOLDER, name), place, 'none', 'bind')
   }
   mkdirSync(join(root, '/proc'), { recursive: true })
-  mount('-t', 'proc', 'proc', join(root, '/proc'))
+  mounts.add('millrace', join(root, '/proc'), 'proc', 'defaults')
   if (existsSync(join(root, '/dev/shm'))) {
-    mount('-t', 'tmpfs', '-o', 'mode=1777,size=50%', 'tmpfs', join(root, '/dev/shm'))
+    mounts.add('millrace', join(root, '/dev/shm'), 'tmpfs', 'mode=1777,size=50%')
   }
-  if (!hasNetwork) run('ip', ['link', 'set', 'lo', 'up'])
   mkdirSync(join(root, ML_FOLDER), { recursive: true })
-  mount('--bind', staged.get(own.ml) ?? own.ml, join(root, ML_FOLDER))
+  mounts.add(staged.get(own.ml) ?? own.ml, join(root, ML_FOLDER), 'none', 'bind')
+  mounts.make()
+  if (!hasNetwork) run('ip', ['link', 'set', 'lo', 'up'])
   return root
+}
+
+/** Mounts that are made together, in their order: a program that is started for each takes its time. */
+class Mounts {
+  #lines: string[] = []
+
+  /** A source called `millrace` is nothing; `mount -a` leaves out what it thinks is there already. */
+  add(source: string, place: string, type: string, options: string): void {
+    this.#lines.push([source, place, type, options].map(escaped).join(' '))
+  }
+
+  make(): void {
+    const table = this.#lines.join('\n')
+    this.#lines = []
+    // Beside the instance's other files, which only the working directory still leads to.
+    writeFileSync('mounts', `${table}\n`)
+    run('mount', ['-a', '-T', 'mounts'], `mount of\n${table}\n`)
+  }
+}
+
+/** A field as fstab(5) wants it. */
+function escaped(field: string): string {
+  return field.replace(
+    /[\s\\#]/g,
+    (found) => `\\${found.charCodeAt(0).toString(8).padStart(3, '0')}`,
+  )
 }
 
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
 
 /** An image's files with a layer of the instance's own above them. */
-function mountImage(image: string, directory: string): string {
+function mountImage(mounts: Mounts, image: string, directory: string): string {
   const [root, upper, work] = ['root', 'upper', 'work'].map((name) => join(directory, name))
   for (const folder of [root, upper, work]) mkdirSync(folder ?? '', { recursive: true })
   const layers = `lowerdir=${image},upperdir=${upper},workdir=${work}`
-  mount('-t', 'overlay', '-o', `${layers},nodev,nosuid`, 'overlay', root ?? '')
+  mounts.add('millrace', root ?? '', 'overlay', `${layers},nodev,nosuid`)
+  mounts.make()
   const devices = join(root ?? '', 'dev')
   mkdirSync(devices, { recursive: true })
   mkdirSync(join(root ?? '', 'etc'), { recursive: true })
-  mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', devices)
+  mounts.add('millrace', devices, 'tmpfs', 'mode=755')
+  mounts.make()
   mkdirSync(join(devices, 'shm'))
   for (const name of DEVICES) {
     writeFileSync(join(devices, name), '')
-    mount('--bind', `/dev/${name}`, join(devices, name))
+    mounts.add(`/dev/${name}`, join(devices, name), 'none', 'bind')
   }
   const names = '/etc/resolv.conf'
   if (existsSync(names)) {
@@ -124,12 +153,8 @@ function passwdFile({ isolation }: InstanceSpec): string {
   return `${root}sagemaker-user:x:${userId}:${userId}::/tmp:/usr/sbin/nologin\n`
 }
 
-function mount(...args: string[]): void {
-  run('mount', args)
-}
-
-function run(file: string, args: string[]): void {
+function run(file: string, args: string[], what = [file, ...args].join(' ')): void {
   const { status, stderr, error } = spawnSync(file, args, { encoding: 'utf8' })
   if (status === 0) return
-  throw new Error(`${[file, ...args].join(' ')} failed: ${error?.message ?? stderr.trim()}`)
+  throw new Error(`${what} failed: ${error?.message ?? stderr.trim()}`)
 }

@@ -11,7 +11,13 @@ import {
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { cpuList } from './cpu-list.ts'
-import type { EndReason, InstanceEnd, InstanceSpec, InstanceStart } from './instance-spec.ts'
+import type {
+  Beginning,
+  EndReason,
+  InstanceEnd,
+  InstanceSpec,
+  InstanceStart,
+} from './instance-spec.ts'
 import { createMetricReader } from './metric-patterns.ts'
 import { createOutputLog, type OutputLog } from './output-log.ts'
 import { startPipes } from './pipe-channels.ts'
@@ -73,10 +79,12 @@ setInterval(() => {
   signalJob('SIGKILL')
   process.exit(1)
 }, FOLDER_LOOK_MS)
-if (spec.deadlineMs !== undefined) {
-  setTimeout(() => end('deadline'), Math.max(0, spec.deadlineMs - Date.now()))
+let isWaiting = spec.waits === true
+const { deadlineMs, interruptAfterMs } = isWaiting ? await beginning() : {}
+if (deadlineMs !== undefined) {
+  setTimeout(() => end('deadline'), Math.max(0, deadlineMs - Date.now()))
 }
-if (spec.interruptAfterMs !== undefined) setTimeout(() => end('interrupted'), spec.interruptAfterMs)
+if (interruptAfterMs !== undefined) setTimeout(() => end('interrupted'), interruptAfterMs)
 const folders =
   spec.isolation.kind === 'none'
     ? ['ml', 'tmp']
@@ -100,6 +108,23 @@ function takeInstance(): void {
     startedMs,
   }
   writeFileSync('started.json', `${JSON.stringify(start)}\n`, { flag: 'wx', flush: true })
+}
+
+/**
+ * Waits to be told to begin, and records that it was before anything of the job is started. When
+ * whoever could tell it is gone, so is this process.
+ */
+async function beginning(): Promise<Beginning> {
+  let text = ''
+  for await (const chunk of process.stdin.setEncoding('utf8')) {
+    text += chunk
+    if (!text.endsWith('\n')) continue
+    writeFileSync('begun.json', text, { flag: 'wx', flush: true })
+    isWaiting = false
+    // Written by `armInstance` from the same type.
+    return JSON.parse(text) as Beginning
+  }
+  process.exit(0)
 }
 
 async function runSteps(): Promise<void> {
@@ -186,6 +211,7 @@ function tool(name: string): string {
 function end(why: EndReason): void {
   if (reason !== 'exited') return
   reason = why
+  if (isWaiting) reportEnd({ reason, step: 0 })
   const isPolite = why === 'stopped' || why === 'deadline' || why === 'interrupted'
   signalJob(isPolite ? 'SIGTERM' : 'SIGKILL')
   setTimeout(() => signalJob('SIGKILL'), isPolite ? spec.graceMs : 0)

@@ -206,7 +206,9 @@ function move(
   message: string,
 ) {
   updateTrainingJob(job.state, job.name, (training) => {
-    if (training.document.TrainingJobStatus !== 'InProgress') return false
+    const { TrainingJobStatus, SecondaryStatus } = training.document
+    // What is made before there is a place is not seen: the job waits.
+    if (TrainingJobStatus !== 'InProgress' || SecondaryStatus === 'Pending') return false
     moveTo(training, status, message)
     if (status === 'Downloading') training.document.TrainingStartTime ??= Date.now() / 1000
   })

@@ -1,34 +1,39 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Instance, startInstance } from '../instance/instance.ts'
-import type { InstanceEnd, InstanceSpec } from '../instance/instance-spec.ts'
+import { type ArmedInstance, armInstance, type Instance } from '../instance/instance.ts'
+import type { Beginning, InstanceEnd, InstanceSpec } from '../instance/instance-spec.ts'
 import type { JobContext } from '../job-kind.ts'
 import { mirrorCheckpoints } from './checkpoints.ts'
-import { endOfJob } from './end-of-job.ts'
+import { endOfJob, type Next } from './end-of-job.ts'
 import { hostDirectory } from './job-layout.ts'
 import { hostsOf } from './prepare-job.ts'
 import { moveTo, type TrainingJob, updateTrainingJob } from './training-job.ts'
 
 const DAY_SECONDS = 86_400
 
+/** The instances of a job, ready to begin, or running since another runner let them begin. */
+export async function armJob(job: JobContext, training: TrainingJob): Promise<ArmedInstance[]> {
+  return Promise.all(
+    directoriesOf(job, training).map(async (directory) =>
+      armInstance(await readPlan(directory), job.settings.environment),
+    ),
+  )
+}
+
 /**
- * Starts the instances of a job, or adopts those that run, and waits for their end. What it comes to
- * is recorded: the end of the job, or another attempt.
+ * Lets the instances of a job begin, or adopts those that run, and waits for their end. What it comes
+ * to is recorded: the end of the job, whose place is free before that, or another attempt.
  */
 export async function trainJob(
   job: JobContext,
   training: TrainingJob,
+  armed: ArmedInstance[],
   stop: AbortSignal,
 ): Promise<void> {
-  const { document, progress } = training
-  const directories = hostsOf(training).map(({ name }) =>
-    hostDirectory(job.directory, progress.attempt, name),
-  )
-  const instances = await Promise.all(
-    directories.map(async (directory) =>
-      startInstance(await planOf(directory, training), job.settings.environment),
-    ),
-  )
+  const { document } = training
+  const directories = directoriesOf(job, training)
+  const beginning = beginningOf(training)
+  const instances = armed.map((instance) => instance.begin(beginning))
   const stopAll = () => void Promise.all(instances.map((instance) => instance.stop()))
   stop.addEventListener('abort', stopAll)
   if (stop.aborted) stopAll()
@@ -51,17 +56,19 @@ export async function trainJob(
     stop.removeEventListener('abort', stopAll)
     over.abort()
   }
+  const next = await endOfJob(training, ends, directories)
+  if (next.kind === 'end') await job.freePlace()
   await mirrored
-  await record(job, training, directories, ends)
+  record(job, next, ends)
 }
 
-async function record(
-  job: JobContext,
-  training: TrainingJob,
-  directories: string[],
-  ends: InstanceEnd[],
-): Promise<void> {
-  const next = await endOfJob(training, ends, directories)
+function directoriesOf(job: JobContext, training: TrainingJob): string[] {
+  return hostsOf(training).map(({ name }) =>
+    hostDirectory(job.directory, training.progress.attempt, name),
+  )
+}
+
+function record(job: JobContext, next: Next, ends: InstanceEnd[]): void {
   const ranMs = Math.max(...ends.map(({ startedMs, endedMs }) => endedMs - startedMs))
   updateTrainingJob(job.state, job.name, (current) => {
     const { document, progress } = current
@@ -105,18 +112,17 @@ async function waitForAll(instances: Instance[], signal: AbortSignal): Promise<I
   )
 }
 
-async function planOf(
-  directory: string,
-  { document, progress }: TrainingJob,
-): Promise<InstanceSpec> {
+async function readPlan(directory: string): Promise<InstanceSpec> {
   // Written by `prepareJob` from the same type.
-  const plan = JSON.parse(await readFile(join(directory, 'plan.json'), 'utf8')) as InstanceSpec
+  return JSON.parse(await readFile(join(directory, 'plan.json'), 'utf8')) as InstanceSpec
+}
+
+function beginningOf({ document, progress }: TrainingJob): Beginning {
   const runtimeMs = (document.StoppingCondition?.MaxRuntimeInSeconds ?? DAY_SECONDS) * 1000
   const interruptions = (progress.faults['interrupt-after-seconds'] ?? '').split(' ')
   const interruptAfter = Number(interruptions[progress.attempt] ?? 0)
   const isSpot = document.EnableManagedSpotTraining === true
   return {
-    ...plan,
     deadlineMs: Date.now() + Math.max(0, runtimeMs - progress.ranMs),
     ...(isSpot && interruptAfter > 0 ? { interruptAfterMs: interruptAfter * 1000 } : {}),
   }

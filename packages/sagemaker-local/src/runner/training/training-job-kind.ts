@@ -1,10 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ApiError } from '@millrace/api/errors'
 import { S3Error } from '../../s3/s3-error.ts'
 import { findResource } from '../../state/resource-store.ts'
 import type { JobContext, JobKind } from '../job-kind.ts'
 import { concludeJob } from './conclude-job.ts'
-import { prepareJob } from './prepare-job.ts'
-import { trainJob } from './train-job.ts'
+import { hostsOf, prepareJob } from './prepare-job.ts'
+import { armJob, trainJob } from './train-job.ts'
 import {
   finish,
   moveTo,
@@ -20,6 +21,7 @@ const STOPPED: Outcome = { status: 'Stopped', secondary: 'Stopped' }
 /** Training jobs, from Starting to their end. */
 export const trainingJobKind: JobKind = {
   kind: 'training-job',
+  preparesAhead: true,
   async run(job) {
     const stop = watchForStop(job)
     try {
@@ -29,10 +31,15 @@ export const trainingJobKind: JobKind = {
           case 'preparing':
             await prepare(job, training, stop.signal)
             break
+          case 'ready':
+            await begin(job, training, stop.signal)
+            break
           case 'training':
-            await trainJob(job, training, stop.signal)
+            await job.takePlace(stop.signal, { isRunning: true })
+            await trainJob(job, training, await armJob(job, training), stop.signal)
             break
           case 'uploading':
+            await job.freePlace()
             await concludeJob(job, training)
             return
         }
@@ -77,24 +84,65 @@ export function getTrainingJob(job: JobContext): TrainingJob {
 }
 
 async function prepare(job: JobContext, training: TrainingJob, stop: AbortSignal): Promise<void> {
-  updateTrainingJob(job.state, job.name, (current) => {
-    if (current.document.SecondaryStatus !== 'Pending') return false
-    moveTo(current, 'Starting', 'Preparing the instances for training')
-  })
   const outcome = await prepared(job, training, AbortSignal.any([stop, job.signal]))
   job.signal.throwIfAborted()
-  updateTrainingJob(job.state, job.name, ({ progress, document, ...rest }) => {
+  updateTrainingJob(job.state, job.name, ({ progress }) => {
     if (stop.aborted) Object.assign(progress, { phase: 'uploading', outcome: STOPPED })
     else if (outcome) Object.assign(progress, { phase: 'uploading', outcome })
-    else {
-      progress.phase = 'training'
-      moveTo(
-        { ...rest, progress, document },
-        'Training',
-        'Training image download completed. Training in progress.',
-      )
-    }
+    else progress.phase = 'ready'
   })
+}
+
+/** Begins a job that is prepared as soon as there is a place for it. */
+async function begin(job: JobContext, training: TrainingJob, stop: AbortSignal): Promise<void> {
+  const armed = await armJob(job, training)
+  const outcome = await waitForPlace(job, training, stop).catch((error: unknown) => {
+    for (const instance of armed) instance.disarm()
+    job.signal.throwIfAborted()
+    if (!stop.aborted) throw error
+    return STOPPED
+  })
+  if (outcome) for (const instance of armed) instance.disarm()
+  const begun = updateTrainingJob(job.state, job.name, (current) => {
+    const { progress, document } = current
+    if (outcome) {
+      Object.assign(progress, { phase: 'uploading', outcome })
+      return
+    }
+    progress.phase = 'training'
+    // Nobody pays for waiting.
+    if (document.SecondaryStatus === 'Pending') document.TrainingStartTime = Date.now() / 1000
+    moveTo(current, 'Training', 'Training image download completed. Training in progress.')
+  })
+  if (!outcome) await trainJob(job, begun, armed, stop)
+}
+
+/** Undefined when there is a place; how the job ends when it has waited for too long. */
+async function waitForPlace(
+  job: JobContext,
+  training: TrainingJob,
+  stop: AbortSignal,
+): Promise<Outcome | undefined> {
+  const limit = pendingLimit(training)
+  const isOver = limit ? AbortSignal.any([stop, limit]) : stop
+  const place = job.takePlace(isOver)
+  const isThere = await Promise.race([place.then(() => true), nextTurn(false)])
+  if (!isThere) trainingJobKind.wait?.(job.state, job.name)
+  try {
+    await place
+    return undefined
+  } catch (error) {
+    if (limit?.aborted !== true || stop.aborted || job.signal.aborted) throw error
+    return { status: 'Stopped', secondary: 'Stopped' }
+  }
+}
+
+/** SageMaker's limit of waiting for instances, which holds for accelerated ones only. */
+function pendingLimit(training: TrainingJob): AbortSignal | undefined {
+  const seconds = training.document.StoppingCondition?.MaxPendingTimeInSeconds
+  const isAccelerated = hostsOf(training).some(({ type }) => /^ml\.(p|g|trn)\d/.test(type))
+  if (seconds === undefined || !isAccelerated) return undefined
+  return AbortSignal.timeout(Math.max(0, training.createdMs + seconds * 1000 - Date.now()))
 }
 
 /** Undefined when the job can be started; how it ends when the client has to change something. */

@@ -62,7 +62,7 @@ export interface Outcome {
 
 /** What the runner needs to carry a training job on. */
 export interface TrainingProgress {
-  phase: 'preparing' | 'training' | 'uploading'
+  phase: 'preparing' | 'ready' | 'training' | 'uploading'
   /** From 0; another one after an interruption or an error of ours. */
   attempt: number
   /** Attempts after errors of ours, of which the client has said how many there may be. */
