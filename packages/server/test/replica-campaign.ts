@@ -26,6 +26,8 @@ export interface CampaignOptions {
   kills: number
   seed: number
   clientsEach: number
+  /** Longest time between the first write and the kill. */
+  lifeMaxMs?: number
   report?: (line: string) => void
 }
 
@@ -39,6 +41,8 @@ export interface CampaignFigures {
 
 const REPLICAS = 3
 const LIFE_MAX_MS = 1500
+/** A database is down for so long at most, and a killed server's clients have noticed after it. */
+const DOWN_MAX_MS = 500
 const RECOVERY_MAX_MS = 20_000
 
 export async function runReplicaCampaign(options: CampaignOptions): Promise<CampaignFigures> {
@@ -65,14 +69,18 @@ export async function runReplicaCampaign(options: CampaignOptions): Promise<Camp
     for (let kill = 0; kill < kills; kill++) {
       const what = random.chance(0.5) ? 'database' : 'replica'
       const ledgers = await logAndKill(replicas, kill, { what, server, random, options, figures })
-      if (what === 'replica') replicas[0] = await start()
-      replicas.push(...replicas.splice(0, 1))
-      for (const [index, ledger] of ledgers.entries()) {
-        const { url } = replicas[index] ?? replicas[0] ?? { url: '' }
+      // What the killed one was told is asked of those that go on.
+      const others = what === 'replica' ? replicas.slice(1) : replicas
+      const check = async (ledger: Ledger, index: number) => {
+        const url = others[index % others.length]?.url ?? ''
         const found = await findDifferences(createClient({ baseUrl: url }), url, ledger)
         figures.differences.push(...found.map((line) => `kill ${kill} (${what}): ${line}`))
         figures.acknowledged += ledger.acknowledged
       }
+      const next = what === 'replica' ? start() : Promise.resolve(replicas[0])
+      const [last] = await Promise.all([next, ...ledgers.map(check)])
+      replicas.splice(0, 1)
+      if (last !== undefined) replicas.push(last)
       report(`kill ${kill + 1}: ${what}, ${figures.acknowledged} acknowledged so far`)
     }
     for (const replica of replicas) {
@@ -118,14 +126,14 @@ async function logAndKill(
     const logging = startLogging({ port, ledger, clients, seed: seed * 10_000 + kill * 10 + index })
     all.push({ ledger, logging, client, process })
   }
-  await wait(30 + random.next() * LIFE_MAX_MS)
+  await wait(30 + random.next() * (options.lifeMaxMs ?? LIFE_MAX_MS))
   figures.kills[what]++
   if (what === 'replica') {
     await replicas[0]?.kill()
     await wait(100)
   } else {
     await server.kill()
-    await wait(random.next() * 500)
+    await wait(random.next() * DOWN_MAX_MS)
     await server.restart()
     const backMs = performance.now()
     await Promise.all(
@@ -161,6 +169,7 @@ async function main(): Promise<void> {
       database: { type: 'string', default: 'postgresql' },
       kills: { type: 'string', default: '100' },
       clients: { type: 'string', default: '4' },
+      'life-ms': { type: 'string', default: String(LIFE_MAX_MS) },
       seed: { type: 'string', default: '1' },
     },
   })
@@ -168,6 +177,7 @@ async function main(): Promise<void> {
     database: values.database === 'mariadb' ? 'mariadb' : 'postgresql',
     kills: Number(values.kills),
     clientsEach: Number(values.clients),
+    lifeMaxMs: Number(values['life-ms']),
     seed: Number(values.seed),
     report: (line) => console.log(line),
   })
