@@ -5,6 +5,8 @@ import type { AzureOptions } from './azure-account.ts'
 import { openAzureStore } from './azure-store.ts'
 import type { ByteRange, ResolvedRange } from './byte-range.ts'
 import { openFileStore } from './file-store.ts'
+import { type ArtifactServer, findHttpRoot } from './http-root.ts'
+import { openHttpStore } from './http-store.ts'
 import type { ArtifactLocation } from './location.ts'
 import type { S3Options } from './s3-options.ts'
 import { openS3Store } from './s3-store.ts'
@@ -122,6 +124,8 @@ export interface WrittenArtifact {
 export interface StoreOptions {
   s3?: S3Options
   azure?: AzureOptions
+  /** The server that `mlflow-artifacts:` locations are behind; absent in that server itself. */
+  server?: ArtifactServer
 }
 
 /**
@@ -130,19 +134,13 @@ export interface StoreOptions {
  * @throws ApiError INVALID_PARAMETER_VALUE for a scheme this server cannot reach
  */
 export function openStore(location: ArtifactLocation, options: StoreOptions = {}): ArtifactStore {
-  switch (location.scheme) {
-    case 'file':
-      return openFileStore(location.path)
-    case 's3':
-      return openS3Store(location, options.s3)
-    case 'other':
-      if (location.name === 'wasbs') return openAzureStore(location, options.azure)
-      throw noStore(location.name, location)
-    case 'mlflow-artifacts':
-      throw noStore(location.scheme, location)
+  if (location.scheme === 'file') return openFileStore(location.path)
+  if (location.scheme === 's3') return openS3Store(location, options.s3)
+  if (location.scheme === 'other' && location.name === 'wasbs') {
+    return openAzureStore(location, options.azure)
   }
-}
-
-function noStore(scheme: string, { uri }: ArtifactLocation) {
-  return invalid(`No artifact store for the '${scheme}' scheme: '${uri}'`)
+  const root = findHttpRoot(location, options.server)
+  if (root) return openHttpStore(root)
+  const scheme = location.scheme === 'other' ? location.name : location.scheme
+  throw invalid(`No artifact store for the '${scheme}' scheme: '${location.uri}'`)
 }

@@ -5,15 +5,9 @@ import type {
   BlobGetPropertiesResponse,
   ContainerClient,
 } from '@azure/storage-blob'
-import { invalid, invariant, notFound } from '@millrace/api/errors'
-import { lookup } from 'mime-types'
-import {
-  type ArtifactPath,
-  formatArtifactPath,
-  isArtifactName,
-  joinArtifactPaths,
-  parseArtifactPath,
-} from './artifact-path.ts'
+import { invariant } from '@millrace/api/errors'
+import { type ArtifactPath, formatArtifactPath, joinArtifactPaths } from './artifact-path.ts'
+import { isADirectory, noFileName, noSuchArtifact } from './artifact-refusal.ts'
 import type {
   ArtifactEntry,
   ArtifactStat,
@@ -25,6 +19,7 @@ import type {
 import { type AzureOptions, findContainer, toAzureFailure } from './azure-account.ts'
 import { type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { OtherLocation } from './location.ts'
+import { directoryPrefix, objectEntries, objectType, quotedEtag } from './object-entries.ts'
 import { type PartTarget, uploadInParts } from './part-upload.ts'
 import { resumableBody } from './resumable-body.ts'
 
@@ -62,18 +57,14 @@ export function openAzureStore(location: OtherLocation, options: AzureOptions = 
 
 async function list({ container, base }: Root, path: ArtifactPath): Promise<ArtifactEntry[]> {
   const prefix = directoryPrefix(base, path)
-  const entries: [Buffer, ArtifactEntry][] = []
+  const directories: string[] = []
+  const sizesByFile: [string, number][] = []
   for await (const item of container.listBlobsByHierarchy('/', { prefix })) {
-    const name = item.name.slice(prefix.length).replace(/\/$/, '')
-    if (!isArtifactName(name)) continue
-    const at = joinArtifactPaths(path, parseArtifactPath(name))
-    const entry: ArtifactEntry =
-      item.kind === 'prefix'
-        ? { kind: 'directory', path: at }
-        : { kind: 'file', path: at, sizeBytes: item.properties.contentLength ?? 0 }
-    entries.push([Buffer.from(name), entry])
+    const name = item.name.slice(prefix.length)
+    if (item.kind === 'prefix') directories.push(name.replace(/\/$/, ''))
+    else sizesByFile.push([name, item.properties.contentLength ?? 0])
   }
-  return entries.sort(([a], [b]) => Buffer.compare(a, b)).map(([, entry]) => entry)
+  return objectEntries(path, { directories, sizesByFile })
 }
 
 async function stat(root: Root, path: ArtifactPath): Promise<ArtifactStat> {
@@ -93,12 +84,8 @@ async function openArtifact(
   const properties =
     path.length > 0 && (await blobOf(root, path).getProperties().catch(ignoreMissing))
   if (!properties) {
-    if (path.length === 0 || (await isDirectory(root, path))) {
-      throw invalid(
-        `Artifact path refers to a directory, not a file: '${formatArtifactPath(path)}'`,
-      )
-    }
-    throw notFound(`No such artifact: '${formatArtifactPath(path)}'`)
+    if (path.length === 0 || (await isDirectory(root, path))) throw isADirectory(path)
+    throw noSuchArtifact(path)
   }
   const version = versionOf(properties)
   const isHonoured = wanted !== undefined && (ifRange === undefined || ifRange === version.etag)
@@ -134,9 +121,7 @@ async function read(
 function blockTarget(root: Root, path: ArtifactPath, signal: AbortSignal | undefined): PartTarget {
   const blob = blobOf(root, path)
   const ids: string[] = []
-  const blobHTTPHeaders = {
-    blobContentType: lookup(path.at(-1) ?? '') || 'application/octet-stream',
-  }
+  const blobHTTPHeaders = { blobContentType: objectType(path) }
   const stop = signal ? { abortSignal: signal } : {}
   const upload = {
     async send(bytes: Buffer, number: number, abortSignal: AbortSignal) {
@@ -173,21 +158,16 @@ async function isDirectory({ container, base }: Root, path: ArtifactPath): Promi
 }
 
 function blobOf({ container, base }: Root, path: ArtifactPath) {
-  if (path.length === 0) {
-    throw invalid("Artifact path must include a filename (cannot end with '/').")
-  }
+  if (path.length === 0) throw noFileName()
   return container.getBlockBlobClient(formatArtifactPath(joinArtifactPaths(base, path)))
 }
 
 function versionOf({ contentLength, etag, lastModified }: BlobGetPropertiesResponse): FileVersion {
-  const quoted = etag?.startsWith('"') ? etag : `"${etag ?? ''}"`
-  return { totalBytes: contentLength ?? 0, etag: quoted, lastModified: lastModified ?? new Date(0) }
-}
-
-function directoryPrefix(base: ArtifactPath, path: ArtifactPath): string {
-  return joinArtifactPaths(base, path)
-    .map((segment) => `${segment}/`)
-    .join('')
+  return {
+    totalBytes: contentLength ?? 0,
+    etag: quotedEtag(etag),
+    lastModified: lastModified ?? new Date(0),
+  }
 }
 
 function ignoreMissing(error: unknown): undefined {

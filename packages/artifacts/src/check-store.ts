@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { parseArtifactPath } from './artifact-path.ts'
 import { type ArtifactStore, openStore, type StoreOptions } from './artifact-store.ts'
+import { findHttpRoot } from './http-root.ts'
 import type { ArtifactLocation } from './location.ts'
 import { checkS3Store } from './s3-check.ts'
 
@@ -23,10 +24,15 @@ export async function checkStore(
   { access, ...options }: CheckOptions,
 ): Promise<void> {
   if (location.scheme === 's3') await checkS3Store(location, access, options.s3)
-  else if (location.scheme === 'other' && location.name === 'wasbs') {
+  else if (location.scheme === 'other' && OBJECT_STORES.includes(location.name)) {
+    await tryStore(openStore(location, options), access)
+  } else if (access === 'write' && findHttpRoot(location, undefined)) {
     await tryStore(openStore(location, options), access)
   }
 }
+
+/** Schemes of stores that only a trial tells of. */
+const OBJECT_STORES = ['wasbs', 'gs']
 
 async function tryStore(store: ArtifactStore, access: 'read' | 'write'): Promise<void> {
   const path = parseArtifactPath(`.millrace-check-${randomUUID()}`)

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, rename, rmdir, unlink } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { ApiError, invalid, notFound } from '@millrace/api/errors'
+import { ApiError, invalid } from '@millrace/api/errors'
 import {
   type ArtifactPath,
   formatArtifactPath,
@@ -10,6 +10,7 @@ import {
   joinArtifactPaths,
   parseArtifactPath,
 } from './artifact-path.ts'
+import { isADirectory, noFileName, noSuchArtifact } from './artifact-refusal.ts'
 import type {
   ArtifactEntry,
   ArtifactStat,
@@ -112,7 +113,7 @@ async function stat(root: Root, path: ArtifactPath): Promise<ArtifactStat> {
     refuseMissing(path),
   )
   if (stats.isDirectory()) return { kind: 'directory' }
-  if (!stats.isFile()) throw missing(path)
+  if (!stats.isFile()) throw noSuchArtifact(path)
   return { kind: 'file', ...versionOf(stats) }
 }
 
@@ -121,15 +122,15 @@ async function openArtifact(
   path: ArtifactPath,
   options: OpenOptions,
 ): Promise<OpenArtifact> {
-  if (path.length === 0) throw isDirectory(path)
+  if (path.length === 0) throw isADirectory(path)
   await using directory = await getParent(root, path)
   const handle = await open(childPath(directory, nameOf(path)), READ_FILE).catch(
     refuseMissing(path),
   )
   try {
     const stats = await handle.stat({ bigint: true })
-    if (stats.isDirectory()) throw isDirectory(path)
-    if (!stats.isFile()) throw missing(path)
+    if (stats.isDirectory()) throw isADirectory(path)
+    if (!stats.isFile()) throw noSuchArtifact(path)
     return await readVersion(handle, versionOf(stats), options)
   } catch (error) {
     await handle.close()
@@ -182,7 +183,7 @@ async function place(root: Directory, path: ArtifactPath, uploadPath: string): P
     return true
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return false
-    if (hasCode(error, 'EISDIR')) throw isDirectory(path)
+    if (hasCode(error, 'EISDIR')) throw isADirectory(path)
     throw error
   }
 }
@@ -215,15 +216,13 @@ async function openOrCreateParent(root: Directory, path: ArtifactPath) {
 
 /** Refuses what could not be placed later, before the body is received. */
 async function refuseUnwritable(root: Root, path: ArtifactPath) {
-  if (path.length === 0) {
-    throw invalid("Artifact path must include a filename (cannot end with '/').")
-  }
+  if (path.length === 0) throw noFileName()
   const found = await walk(root, path.slice(0, -1))
   if (found.kind === 'blocked') throw notDirectory(path, found.index)
   if (found.kind === 'missing') return
   await using directory = found.directory
   const stats = await lstat(childPath(directory, nameOf(path))).catch(ignore(undefined, 'ENOENT'))
-  if (stats?.isDirectory()) throw isDirectory(path)
+  if (stats?.isDirectory()) throw isADirectory(path)
 }
 
 async function deleteArtifact(root: Root, path: ArtifactPath) {
@@ -292,7 +291,7 @@ async function findDirectory(root: Root, segments: readonly string[]) {
 
 async function getParent(root: Root, path: ArtifactPath) {
   const directory = await findDirectory(root, path.slice(0, -1))
-  if (!directory) throw missing(path)
+  if (!directory) throw noSuchArtifact(path)
   return directory
 }
 
@@ -308,16 +307,8 @@ function nameOf(path: ArtifactPath): string {
 
 function refuseMissing(path: ArtifactPath) {
   return (error: unknown): never => {
-    throw hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO') ? missing(path) : error
+    throw hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO') ? noSuchArtifact(path) : error
   }
-}
-
-function missing(path: ArtifactPath) {
-  return notFound(`No such artifact: '${formatArtifactPath(path)}'`)
-}
-
-function isDirectory(path: ArtifactPath) {
-  return invalid(`Artifact path refers to a directory, not a file: '${formatArtifactPath(path)}'`)
 }
 
 function notDirectory(path: ArtifactPath, index: number) {

@@ -5,23 +5,23 @@ import { toS3Failure } from './s3-failure.ts'
 
 /** Names directly below a prefix, without it; files with their size in bytes. */
 export interface S3Directory {
-  directories: string[]
-  files: Map<string, number>
+  directories: Set<string>
+  sizesByFile: Map<string, number>
 }
 
 /** One level of a bucket. Names are as they are in S3, whether our paths could have them or not. */
 export async function listDirectory(bucket: S3Bucket, prefix: string): Promise<S3Directory> {
   const directories = new Set<string>()
-  const files = new Map<string, number>()
+  const sizesByFile = new Map<string, number>()
   for await (const page of pages(bucket, { Prefix: prefix, Delimiter: '/' })) {
     for (const { Prefix } of page.CommonPrefixes ?? []) {
       directories.add(decoded(page, Prefix).slice(prefix.length, -1))
     }
     for (const { Key, Size } of page.Contents ?? []) {
-      files.set(decoded(page, Key).slice(prefix.length), Size ?? 0)
+      sizesByFile.set(decoded(page, Key).slice(prefix.length), Size ?? 0)
     }
   }
-  return { directories: [...directories], files }
+  return { directories, sizesByFile }
 }
 
 /** All keys that begin with a prefix, a page at a time. */

@@ -1,7 +1,9 @@
 import type { GetObjectCommandOutput, HeadObjectCommandOutput } from '@aws-sdk/client-s3'
 import { invalid, invariant } from '@millrace/api/errors'
 import { type ArtifactPath, formatArtifactPath, joinArtifactPaths } from './artifact-path.ts'
+import { noFileName } from './artifact-refusal.ts'
 import type { FileVersion } from './artifact-store.ts'
+import { directoryPrefix, quotedEtag } from './object-entries.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { statusOf, toS3Failure } from './s3-failure.ts'
 import { listKeys } from './s3-listing.ts'
@@ -17,9 +19,7 @@ export interface S3Root {
 
 /** The key of a file; the root of a store is none. */
 export function fileKey({ base }: S3Root, path: ArtifactPath): string {
-  if (path.length === 0) {
-    throw invalid("Artifact path must include a filename (cannot end with '/').")
-  }
+  if (path.length === 0) throw noFileName()
   const key = formatArtifactPath(joinArtifactPaths(base, path))
   if (Buffer.byteLength(key) > KEY_BYTES_MAX) {
     throw invalid(
@@ -27,13 +27,6 @@ export function fileKey({ base }: S3Root, path: ArtifactPath): string {
     )
   }
   return key
-}
-
-/** What the keys of a directory's content begin with; empty for a whole bucket. */
-export function directoryPrefix({ base }: S3Root, path: ArtifactPath): string {
-  return joinArtifactPaths(base, path)
-    .map((segment) => `${segment}/`)
-    .join('')
 }
 
 /** Size and version of a file, from its headers alone. */
@@ -50,12 +43,7 @@ export function versionOf(
   totalBytes: number | undefined,
 ): FileVersion {
   invariant(totalBytes !== undefined, 'S3 names the length of objects')
-  return { totalBytes, etag: quoted(ETag), lastModified: LastModified ?? new Date(0) }
-}
-
-/** The one spelling of an ETag. */
-export function quoted(etag = ''): string {
-  return etag.startsWith('"') ? etag : `"${etag}"`
+  return { totalBytes, etag: quotedEtag(ETag), lastModified: LastModified ?? new Date(0) }
 }
 
 /**
@@ -75,7 +63,7 @@ export async function explained(
 
 /** Whether anything is below a path. */
 export async function isDirectory(root: S3Root, path: ArtifactPath): Promise<boolean> {
-  for await (const keys of listKeys(root.bucket, directoryPrefix(root, path), 1)) {
+  for await (const keys of listKeys(root.bucket, directoryPrefix(root.base, path), 1)) {
     return keys.length > 0
   }
   return false

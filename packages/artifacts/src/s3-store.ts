@@ -1,12 +1,7 @@
 import { Readable } from 'node:stream'
-import { invalid, invariant } from '@millrace/api/errors'
-import {
-  type ArtifactPath,
-  formatArtifactPath,
-  isArtifactName,
-  joinArtifactPaths,
-  parseArtifactPath,
-} from './artifact-path.ts'
+import { invariant } from '@millrace/api/errors'
+import type { ArtifactPath } from './artifact-path.ts'
+import { isADirectory } from './artifact-refusal.ts'
 import type {
   ArtifactEntry,
   ArtifactStat,
@@ -17,6 +12,7 @@ import type {
 } from './artifact-store.ts'
 import { type ByteRange, type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { S3Location } from './location.ts'
+import { directoryPrefix, objectEntries, quotedEtag } from './object-entries.ts'
 import { uploadInParts } from './part-upload.ts'
 import { resumableBody } from './resumable-body.ts'
 import { bucketOpener } from './s3-bucket.ts'
@@ -24,12 +20,10 @@ import { s3DirectAccess } from './s3-direct.ts'
 import { isMissing, statusOf, unavailable } from './s3-failure.ts'
 import { deleteKeys, listDirectory, listKeys } from './s3-listing.ts'
 import {
-  directoryPrefix,
   explained,
   fileKey,
   headVersion,
   isDirectory,
-  quoted,
   type S3Root,
   versionOf,
 } from './s3-object.ts'
@@ -66,20 +60,8 @@ export function openS3Store(
 }
 
 async function list(root: S3Root, path: ArtifactPath): Promise<ArtifactEntry[]> {
-  const prefix = directoryPrefix(root, path)
-  const { files, directories } = await listDirectory(root.bucket, prefix)
-  const at = (name: string) => joinArtifactPaths(path, parseArtifactPath(name))
-  const entries: [name: string, ArtifactEntry][] = []
-  for (const name of directories.filter(isArtifactName)) {
-    entries.push([name, { kind: 'directory', path: at(name) }])
-  }
-  for (const [name, sizeBytes] of files) {
-    if (isArtifactName(name)) entries.push([name, { kind: 'file', path: at(name), sizeBytes }])
-  }
-  return entries
-    .map(([name, entry]) => [Buffer.from(name), entry] as const)
-    .sort(([a], [b]) => Buffer.compare(a, b))
-    .map(([, entry]) => entry)
+  const prefix = directoryPrefix(root.base, path)
+  return objectEntries(path, await listDirectory(root.bucket, prefix))
 }
 
 async function stat(root: S3Root, path: ArtifactPath): Promise<ArtifactStat> {
@@ -97,11 +79,11 @@ async function openArtifact(
   path: ArtifactPath,
   { range, ifRange }: OpenOptions,
 ): Promise<OpenArtifact> {
-  if (path.length === 0) throw directoryRefusal(path)
+  if (path.length === 0) throw isADirectory(path)
   try {
     return range ? await openRange(root, path, range, ifRange) : await openWhole(root, path)
   } catch (error) {
-    if (isMissing(error) && (await isDirectory(root, path))) throw directoryRefusal(path)
+    if (isMissing(error) && (await isDirectory(root, path))) throw isADirectory(path)
     throw await explained(root, path, error)
   }
 }
@@ -162,7 +144,7 @@ async function readFrom(
   const wanted = { Range: `bytes=${start}-${end}`, IfMatch: etag }
   const answer = await getObject(root, path, wanted, signal)
   const isWanted = answer.ContentRange?.startsWith(`bytes ${start}-${end}/`) === true
-  if (isWanted && quoted(answer.ETag) === etag) return answer.body
+  if (isWanted && quotedEtag(answer.ETag) === etag) return answer.body
   answer.body.destroy()
   throw unavailable(`The S3 server of 's3://${root.bucket.name}' did not give the range asked for`)
 }
@@ -181,12 +163,8 @@ async function getObject(
 }
 
 async function deleteArtifact(root: S3Root, path: ArtifactPath): Promise<void> {
-  for await (const keys of listKeys(root.bucket, directoryPrefix(root, path))) {
+  for await (const keys of listKeys(root.bucket, directoryPrefix(root.base, path))) {
     await deleteKeys(root.bucket, keys)
   }
   if (path.length > 0) await deleteKeys(root.bucket, [fileKey(root, path)])
-}
-
-function directoryRefusal(path: ArtifactPath) {
-  return invalid(`Artifact path refers to a directory, not a file: '${formatArtifactPath(path)}'`)
 }

@@ -4,8 +4,8 @@ import type {
   PutObjectCommandInput,
   UploadPartCommandOutput,
 } from '@aws-sdk/client-s3'
-import { lookup } from 'mime-types'
 import { type ArtifactPath, formatArtifactPath } from './artifact-path.ts'
+import { objectType } from './object-entries.ts'
 import type { PartTarget, PartUpload } from './part-upload.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { completeUpload } from './s3-completion.ts'
@@ -51,8 +51,7 @@ export function objectArgs({
   key,
   path,
 }: Pick<Target, 'bucket' | 'key' | 'path'>): Pick<PutObjectCommandInput, 'Key' | 'ContentType'> {
-  const ContentType = lookup(path.at(-1) ?? '') || 'application/octet-stream'
-  return { Key: key, ContentType, ...bucket.options.uploadArgs }
+  return { Key: key, ContentType: objectType(path), ...bucket.options.uploadArgs }
 }
 
 async function beginParts(target: Target): Promise<PartUpload> {

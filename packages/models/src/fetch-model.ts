@@ -1,12 +1,19 @@
 import { existsSync } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ApiError, invalid, notFound } from '@millrace/api/errors'
-import type { ArtifactPath } from '@millrace/artifacts/artifact-path'
+import {
+  type ArtifactPath,
+  formatArtifactPath,
+  parseArtifactPath,
+} from '@millrace/artifacts/artifact-path'
+import { openStore, type StoreOptions } from '@millrace/artifacts/artifact-store'
 import { type ArtifactLocation, childLocation, parseLocation } from '@millrace/artifacts/location'
+import { readStoreOptions } from '@millrace/artifacts/store-environment'
 import { type Client, createClient } from '@millrace/client/client'
-import { downloadDirectory, listDirectory } from './artifact-download.ts'
+import { type ArtifactTree, copyFiles, listTree } from './artifact-download.ts'
+import { copyThroughCache } from './model-cache.ts'
 import { type ModelUri, parseModelUri } from './model-uri.ts'
 import type { TrackingServer } from './tracking-server.ts'
 
@@ -15,21 +22,47 @@ export interface LocalModel extends AsyncDisposable {
   directory: string
 }
 
+/** How files are fetched, besides by the tracking server. */
+export interface FetchOptions {
+  /** How S3 and the like are reached. */
+  stores?: StoreOptions
+  /** Where models from stores that name versions of files are kept; nowhere when absent. */
+  cacheDirectory?: string
+  /** Gives up what is being fetched. */
+  signal?: AbortSignal
+}
+
 /**
- * Finds the files of a model and fetches those that are not on this machine.
+ * What the environment says of fetching: the variables of boto3 and of MLflow's clients, and
+ * `MILLRACE_CACHE`.
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE naming the variable that cannot be used
+ */
+export function readFetchOptions(
+  environment: Readonly<Record<string, string | undefined>>,
+): FetchOptions & { stores: StoreOptions; cacheDirectory: string } {
+  const { MILLRACE_CACHE, XDG_CACHE_HOME } = environment
+  const cache = MILLRACE_CACHE || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'millrace')
+  return { stores: readStoreOptions(environment), cacheDirectory: join(cache, 'models') }
+}
+
+/**
+ * Finds the files of a model and fetches those that are not on this machine: through the tracking
+ * server's proxy, or from the bucket they are in.
  *
  * @throws ApiError RESOURCE_DOES_NOT_EXIST when there is no such model, INVALID_PARAMETER_VALUE when
- * its URI, or where its files are, is not understood
+ * its URI, or where its files are, is not understood, PERMISSION_DENIED when the store denies them
  */
 export async function fetchModel(
   uri: string,
   tracking: TrackingServer | undefined,
+  options: FetchOptions = {},
 ): Promise<LocalModel> {
   const parsed = parseModelUri(uri)
   if (parsed.kind === 'directory') return localDirectory(parsed.path)
-  const location = await locate(uri, parsed, tracking)
+  const location = await locate(uri, parsed, tracking, options)
   if (location.scheme === 'file') return localDirectory(location.path)
-  return download(location, requireServer(uri, tracking))
+  return download(treeAt(location, tracking, options), options)
 }
 
 async function localDirectory(path: string): Promise<LocalModel> {
@@ -38,11 +71,20 @@ async function localDirectory(path: string): Promise<LocalModel> {
   return { directory: await realpath(absolute), [Symbol.asyncDispose]: async () => {} }
 }
 
-async function download(location: ArtifactLocation, tracking: TrackingServer): Promise<LocalModel> {
+async function download(
+  tree: ArtifactTree & { isVersioned: boolean },
+  { cacheDirectory, signal }: FetchOptions,
+): Promise<LocalModel> {
   const directory = await mkdtemp(join(await realpath(tmpdir()), 'millrace-model-'))
   const remove = () => rm(directory, { recursive: true, force: true })
   try {
-    await downloadDirectory(location, tracking, directory)
+    const files = await listTree(tree, signal)
+    if (!files.some(({ path }) => formatArtifactPath(path) === 'MLmodel')) {
+      throw notFound(`There is no model at '${tree.uri}': it has no file MLmodel.`)
+    }
+    if (!tree.isVersioned || cacheDirectory === undefined) {
+      await copyFiles(tree, files, { directory, signal })
+    } else await copyThroughCache(tree, files, { directory, cacheDirectory, signal })
     return { directory, [Symbol.asyncDispose]: remove }
   } catch (error) {
     await remove()
@@ -50,18 +92,34 @@ async function download(location: ArtifactLocation, tracking: TrackingServer): P
   }
 }
 
+function treeAt(
+  location: Exclude<ArtifactLocation, { scheme: 'file' }>,
+  tracking: TrackingServer | undefined,
+  { stores }: FetchOptions,
+): ArtifactTree & { isVersioned: boolean } {
+  if (location.scheme === 'mlflow-artifacts') requireServer(location.uri, tracking)
+  const store = openStore(location, { ...stores, ...(tracking && { server: tracking }) })
+  const isBucket = location.scheme === 's3' || /^(gs|wasbs)$/.test(schemeOf(location))
+  return { store, uri: location.uri, isVersioned: isBucket }
+}
+
+function schemeOf(location: ArtifactLocation): string {
+  return location.scheme === 'other' ? location.name : location.scheme
+}
+
 /** Where the files of a model are, asking the tracking server what it is to know. */
 async function locate(
   uri: string,
   parsed: Exclude<ModelUri, { kind: 'directory' }>,
   tracking: TrackingServer | undefined,
+  options: FetchOptions,
 ): Promise<ArtifactLocation> {
   if (parsed.kind === 'location') return parsed.location
   const server = requireServer(uri, tracking)
   const client = createClient({ baseUrl: server.url, headers: server.headers })
   switch (parsed.kind) {
     case 'run':
-      return locateInRun(client, server, parsed)
+      return locateInRun(client, parsed, (location) => holdsModel(location, server, options))
     case 'logged-model':
       return locateLoggedModel(client, parsed.modelId)
     default: {
@@ -104,14 +162,14 @@ async function findVersion(
  */
 async function locateInRun(
   client: Client,
-  server: TrackingServer,
   { runId, path }: { runId: string; path: ArtifactPath },
+  holdsModel: (location: ArtifactLocation) => Promise<boolean>,
 ): Promise<ArtifactLocation> {
   const { run } = await client.runs.get({ run_id: runId })
   const { artifact_uri, experiment_id } = run.info
   if (!artifact_uri) throw notFound(`Run '${runId}' has no artifacts.`)
   const location = childLocation(parseLocation(artifact_uri), path)
-  if (await holdsModel(location, server)) return location
+  if (await holdsModel(location)) return location
 
   const [name, ...rest] = path
   if (name !== undefined && rest.length === 0) {
@@ -137,10 +195,15 @@ async function searchLoggedModels(client: Client, experimentId: string, name: st
   }
 }
 
-async function holdsModel(location: ArtifactLocation, server: TrackingServer): Promise<boolean> {
+async function holdsModel(
+  location: ArtifactLocation,
+  tracking: TrackingServer,
+  options: FetchOptions,
+): Promise<boolean> {
   if (location.scheme === 'file') return existsSync(join(location.path, 'MLmodel'))
-  const entries = await listDirectory(location, [], server)
-  return entries.some(({ name, isDirectory }) => name === 'MLmodel' && !isDirectory)
+  const { store } = treeAt(location, tracking, options)
+  const entries = await store.list(parseArtifactPath(''))
+  return entries.some(({ path, kind }) => path.at(-1) === 'MLmodel' && kind === 'file')
 }
 
 function requireServer(uri: string, tracking: TrackingServer | undefined): TrackingServer {
