@@ -1,9 +1,11 @@
 import { rm } from 'node:fs/promises'
+import { constants } from 'node:os'
 import {
   InvokeEndpointCommand,
   InvokeEndpointWithResponseStreamCommand,
 } from '@aws-sdk/client-sagemaker-runtime'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { z } from 'zod'
 import { type ServingClients, startServing } from './endpoint-images.ts'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
 
@@ -87,6 +89,24 @@ describe('a call of an endpoint', () => {
       message: expect.stringContaining('less than or equal to 4194304'),
     })
   })
+})
+
+test('a model with EnableNetworkIsolation answers and reaches nothing, also after it has been started again', async () => {
+  await clients.createModel('apart', {}, { EnableNetworkIsolation: true })
+  await clients.createConfig('apart', [{ ModelName: 'apart' }])
+  await clients.createEndpoint('apart', 'apart')
+  expect(await clients.settled('apart')).toMatchObject({ status: 'InService' })
+  const { port } = new URL(plane.url)
+  const reach = async (name: string) =>
+    z.object({ errno: z.number() }).parse(JSON.parse(String(await invoke(name, `reach ${port}`))))
+
+  expect(await reach('patient')).toEqual({ errno: 0 })
+  expect(await reach('apart')).toEqual({ errno: constants.errno.ECONNREFUSED })
+  await expect(invoke('apart', 'exit')).rejects.toMatchObject({ name: 'ModelError' })
+  await vi.waitFor(
+    async () => expect(await reach('apart')).toEqual({ errno: constants.errno.ECONNREFUSED }),
+    30_000,
+  )
 })
 
 describe('a streaming call', () => {

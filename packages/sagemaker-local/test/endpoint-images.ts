@@ -5,6 +5,7 @@ import {
   CreateEndpointCommand,
   CreateEndpointConfigCommand,
   CreateModelCommand,
+  type CreateModelCommandInput,
   DescribeEndpointCommand,
   type ProductionVariant,
   SageMakerClient,
@@ -96,7 +97,11 @@ export interface ServingClients {
   /** Stands for a folder with the program above. */
   image: string
   /** Makes a model, with model data unless told otherwise. */
-  createModel(name: string, environment?: Record<string, string>): Promise<void>
+  createModel(
+    name: string,
+    environment?: Record<string, string>,
+    more?: Partial<CreateModelCommandInput>,
+  ): Promise<void>
   createConfig(name: string, variants: Partial<ProductionVariant>[]): Promise<void>
   createEndpoint(name: string, config: string, tags?: Tag[]): Promise<void>
   /** Waits until an endpoint is no longer changing. */
@@ -130,7 +135,7 @@ export async function startServing(
     runtime,
     s3,
     image,
-    async createModel(ModelName, Environment = {}) {
+    async createModel(ModelName, Environment = {}, more = {}) {
       await sagemaker.send(
         new CreateModelCommand({
           ModelName,
@@ -140,6 +145,7 @@ export async function startServing(
             ModelDataUrl: `s3://${BUCKET}/model.tar.gz`,
             Environment,
           },
+          ...more,
         }),
       )
     },

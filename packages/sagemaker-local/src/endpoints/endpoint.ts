@@ -60,6 +60,8 @@ export interface FleetVariant {
   weight: number
   /** How many servers there are to be. */
   count: number
+  /** Whether its servers reach nothing: EnableNetworkIsolation of its model or configuration. */
+  isIsolated?: boolean
 }
 
 /** One process that answers for a variant. */
@@ -145,6 +147,7 @@ export function newFleet(
       container,
       weight: variant.InitialVariantWeight ?? 1,
       count: variant.ServerlessConfig ? 1 : (variant.InitialInstanceCount ?? 1),
+      isIsolated: model?.EnableNetworkIsolation === true || config.EnableNetworkIsolation === true,
     }
   })
   return { number, configName: config.EndpointConfigName, config, variants, servers: [] }

@@ -83,7 +83,7 @@ export class FleetServers {
   async #prepare(fleet: Fleet, server: FleetServer): Promise<void> {
     const found = fleet.variants.find(({ variant }) => variant.VariantName === server.variant)
     if (!found) throw new Error(`The fleet has no variant ${server.variant}.`)
-    const { variant, container } = found
+    const { variant, container, isIsolated = false } = found
     const directory = serverDirectory(this.#job, fleet.number, server)
     await endServer(directory, this.#job.settings.environment, this.#job.signal)
     await rm(directory, { recursive: true, force: true })
@@ -101,6 +101,7 @@ export class FleetServers {
       region: fleet.config.EndpointConfigArn.split(':')[3] ?? this.#job.settings.region,
       instanceType: variant.InstanceType,
       memoryBytes: memory === undefined ? undefined : memory * MIB,
+      isIsolated,
       environment: {},
       log: () => undefined,
     })

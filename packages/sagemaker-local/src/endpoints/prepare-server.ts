@@ -35,6 +35,8 @@ export interface ServerOrder {
   instanceType: string | undefined
   /** Of a serverless variant. */
   memoryBytes: number | undefined
+  /** Whether it is to reach nothing. */
+  isIsolated?: boolean
   /** Variables besides those that every server has. */
   environment: Record<string, string>
   log: (line: string) => void
@@ -47,9 +49,12 @@ export interface ServerOrder {
  * @throws ApiError when the client has to change something
  */
 export async function prepareServer(job: JobContext, order: ServerOrder): Promise<Serving['kind']> {
-  const { directory, container } = order
+  const { directory, container, isIsolated = false } = order
   const { settings } = job
   const isolation = isolationFor(job.number)
+  if (isIsolated && isolation.kind === 'none') {
+    throw invalid('This machine has no namespaces for the network isolation that is asked for.')
+  }
   const own = join(directory, 'ml')
   for (const folder of ['ml/code', 'ml/output', 'tmp', 'pipes']) {
     await mkdir(join(directory, folder), { recursive: true })
@@ -67,7 +72,7 @@ export async function prepareServer(job: JobContext, order: ServerOrder): Promis
     environment: { ...platformVariables(job, order.region), ...launch.environment },
     hosts: [],
     isolation,
-    hasNetwork: true,
+    hasNetwork: !isIsolated,
     hidden: hiddenFolders(settings),
     limits: {
       memoryBytes: order.memoryBytes ?? size.memoryBytes,

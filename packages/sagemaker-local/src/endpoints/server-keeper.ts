@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { findEnd, findStart, type Instance, startInstance } from '../runner/instance/instance.ts'
 import type { InstanceEnd, InstanceSpec } from '../runner/instance/instance-spec.ts'
 import { freePort } from './free-port.ts'
+import { isCutOff, keepRelay } from './open-relay.ts'
 import { type Pong, ping } from './ping.ts'
 
 const STARTING_LOOK_MS = 100
@@ -89,9 +90,10 @@ export class ServerKeeper {
         const port = known || (await freePort(takenPorts()))
         this.#set({ port, isReady: isAdopted && this.#state.isReady })
         this.#startedMs = Date.now()
-        this.#instance = await startInstance(await readPlan(directory, port), environment)
+        const plan = await readPlan(directory, port)
+        this.#instance = await startInstance(plan, environment)
         if (this.#stop.signal.aborted) await this.#instance.stop()
-        const end = await this.#watch(this.#instance, port, signal)
+        const end = await this.#watch(this.#instance, plan, port)
         this.#instance = undefined
         if (this.#stop.signal.aborted) return
         ends += 1
@@ -109,14 +111,17 @@ export class ServerKeeper {
     }
   }
 
-  async #watch(instance: Instance, port: number, signal: AbortSignal): Promise<InstanceEnd> {
+  async #watch(instance: Instance, plan: InstanceSpec, port: number): Promise<InstanceEnd> {
+    const { environment, signal } = this.#options
     const over = new AbortController()
-    const pinged = this.#pingUntil(instance, port, AbortSignal.any([over.signal, signal]))
+    const either = AbortSignal.any([over.signal, signal])
+    const relayed = isCutOff(plan) ? keepRelay(plan, port, environment, either) : undefined
+    const pinged = this.#pingUntil(instance, port, either)
     try {
       return await instance.ended(signal)
     } finally {
       over.abort()
-      await pinged
+      await Promise.all([pinged, relayed])
     }
   }
 
