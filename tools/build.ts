@@ -25,10 +25,11 @@ export async function build(folder: string): Promise<void> {
     input: {
       main: join(packages, 'cli', 'src', 'main.ts'),
       // Found by their names beside the files that start them: `sqlite-database.ts`,
-      // `runner-process.ts` and `instance.ts`.
+      // `runner-process.ts`, `instance.ts` and `open-relay.ts`.
       'writer-thread': join(packages, 'server', 'src', 'db', 'writer-thread.ts'),
       'runner-main': join(runner, 'runner-main.ts'),
       supervisor: join(runner, 'instance', 'supervisor.ts'),
+      'network-relay': join(runner, '..', 'endpoints', 'network-relay.ts'),
     },
   })
   await bundled.write({
