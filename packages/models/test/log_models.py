@@ -26,4 +26,5 @@ client = MlflowClient()
 client.create_model_version("constant", run.info.artifact_uri + "/nested/old", run.info.run_id)
 client.set_registered_model_alias("constant", "champion", "1")
 client.transition_model_version_stage("constant", "1", "Production")
-print(json.dumps({"run": run.info.run_id, "model": logged.model_id}))
+location = client.get_logged_model(logged.model_id).artifact_location
+print(json.dumps({"run": run.info.run_id, "model": logged.model_id, "location": location}))
