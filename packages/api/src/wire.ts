@@ -89,8 +89,9 @@ export const Id = z
 export const RequiredId = Id.pipe(z.string().min(1))
 
 /**
- * An enum by name or number. As in protobuf's lenient parser an unknown name counts as absent.
- * `names` are listed in the order of their numbers, the first one being `firstNumber`.
+ * An enum by name or number, which may be text. As in protobuf's lenient parser an unknown name
+ * counts as absent, and an unknown number is refused (MLflow 3.17 answers both so). `names` are
+ * listed in the order of their numbers, the first one being `firstNumber`.
  */
 export function lenientEnum<const Names extends readonly [string, ...string[]]>(
   names: Names,
@@ -98,9 +99,15 @@ export function lenientEnum<const Names extends readonly [string, ...string[]]>(
 ) {
   return z
     .union([z.string(), z.number()])
-    .transform((value): Names[number] | undefined =>
-      typeof value === 'number' ? names[value - firstNumber] : names.find((name) => name === value),
-    )
+    .transform((value, context): Names[number] | undefined => {
+      const known = names.find((name) => name === value)
+      if (known !== undefined || (typeof value === 'string' && !/^[+-]?\d+$/.test(value))) {
+        return known
+      }
+      const numbered = names[Number(value) - firstNumber]
+      if (numbered === undefined) context.addIssue(`${value} is no number of ${names.join(', ')}`)
+      return numbered
+    })
     .meta({ type: 'string', enum: [...names] })
 }
 

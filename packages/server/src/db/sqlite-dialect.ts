@@ -70,7 +70,21 @@ class SqliteDriver implements Driver {
 interface Prepared {
   statement: StatementSync
   returnsRows: boolean
+  /** Names of columns that hold any int64. */
+  wide: readonly string[]
 }
+
+/** Columns that hold an int64 of a client, by the name they have in their table. */
+const WIDE = new Set([
+  'step',
+  'ts',
+  'first_step',
+  'first_ts',
+  'min_step',
+  'max_step',
+  'start_time',
+  'end_time',
+])
 
 const STATEMENTS_KEPT = 500
 
@@ -85,9 +99,10 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-    const { statement, returnsRows } = this.#prepare(query.sql)
+    const prepared = this.#prepare(query.sql)
+    const { statement, returnsRows } = prepared
     const parameters = query.parameters.map(toSqlite)
-    if (returnsRows) return { rows: allRows(statement, parameters) as Row[] }
+    if (returnsRows) return { rows: allRows(prepared, parameters) as Row[] }
 
     const { changes, lastInsertRowid } = statement.run(...parameters)
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
@@ -101,7 +116,13 @@ class SqliteConnection implements DatabaseConnection {
     const kept = this.#prepared.get(sql)
     if (kept) return kept
     const statement = this.sqlite.prepare(sql)
-    const prepared = { statement, returnsRows: statement.columns().length > 0 }
+    const columns = statement.columns()
+    const wide = columns.filter(({ column, name }) => WIDE.has(column ?? name))
+    const prepared = {
+      statement,
+      returnsRows: columns.length > 0,
+      wide: wide.map(({ name }) => name),
+    }
     if (this.#prepared.size >= STATEMENTS_KEPT) this.#prepared.clear()
     this.#prepared.set(sql, prepared)
     return prepared
@@ -114,10 +135,14 @@ function toSqlite(value: unknown): SQLInputValue {
   return value as SQLInputValue // Kysely's table types leave nothing else that a column can hold.
 }
 
+const INT64_MIN = -(2 ** 63)
+
 /** Integers beyond 2^53 come back as bigint, all others as number. */
-function allRows(statement: StatementSync, parameters: SQLInputValue[]): unknown[] {
+function allRows({ statement, wide }: Prepared, parameters: SQLInputValue[]): unknown[] {
   try {
-    return statement.all(...parameters)
+    const rows = statement.all(...parameters)
+    // Of all integers beyond 2^53 this one alone is given as a number, as if it were none of them.
+    if (!rows.some((row) => wide.some((column) => row[column] === INT64_MIN))) return rows
   } catch (error) {
     if (!isOutOfRange(error)) throw error
   }

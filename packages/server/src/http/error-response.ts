@@ -26,6 +26,11 @@ const ERROR_CLASS: Partial<Record<ErrorCode, { sqlstate: string; error_class: st
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply) {
   const refusal = toApiError(error)
   if (refusal !== undefined) {
+    if (refusal.status >= 500 && refusal.cause !== undefined) {
+      const { method, url } = request
+      const causes = listCauses(refusal)
+      request.log.error({ method, url: withoutSecrets(url), causes }, refusal.message)
+    }
     if (refusal.retryAfterSeconds !== undefined) {
       reply.header('retry-after', String(refusal.retryAfterSeconds))
     }
@@ -41,8 +46,42 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   if (request.raw.destroyed && !request.raw.complete) {
     return sendErrorBody(reply, 400, 'BAD_REQUEST', 'The request was broken off.')
   }
-  request.log.error({ err: error, method: request.method, url: request.url }, 'unexpected error')
+  const { method, url } = request
+  request.log.error({ err: error, method, url: withoutSecrets(url) }, 'unexpected error')
   return sendErrorBody(reply, 500, 'INTERNAL_ERROR', 'An internal error occurred; it was logged.')
+}
+
+/** How many causes of causes are worth a line. */
+const CAUSES_MAX = 5
+
+/**
+ * What led to a failure, in words only: errors of drivers carry statements, rows and connection
+ * settings beside them.
+ */
+function listCauses(error: Error): string[] {
+  const causes: string[] = []
+  let { cause } = error
+  while (cause !== undefined && causes.length < CAUSES_MAX) {
+    if (!(cause instanceof Error)) {
+      causes.push(`a thrown ${typeof cause}`)
+      break
+    }
+    const code = 'code' in cause ? ` ${String(cause.code)}` : ''
+    const frames = cause.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? []
+    causes.push(withoutSecrets([`${cause.name}${code}: ${cause.message}`, ...frames].join('\n')))
+    cause = cause.cause
+  }
+  return causes
+}
+
+/** Passwords of URLs, and what stands in queries that sign or name a key. */
+function withoutSecrets(text: string): string {
+  return text
+    .replace(/\/\/[^\s/@]*@/g, '//***@')
+    .replace(
+      /([?&][^=&\s]*(?:signature|token|credential|key|password|secret)[^=&\s]*=)[^&\s]*/gi,
+      '$1***',
+    )
 }
 
 /** Sends MLflow's error JSON with a status of its own, for refusals before any endpoint. */

@@ -173,6 +173,25 @@ describe('a model that does not exist', () => {
   })
 })
 
+test.each(['one point', 'a batch'])(
+  'a model that does not exist gets no points: %s is refused',
+  async (what) => {
+    const { run_id } = (await server.client.runs.create({ experiment_id })).run.info
+    const point = { key: 'm', value: 1, timestamp: 1, model_id: 'm-nowhere' }
+
+    const logged =
+      what === 'one point'
+        ? server.client.runs.logMetric({ run_id, ...point })
+        : server.client.runs.logBatch({ run_id, metrics: [point] })
+
+    await expect(logged).rejects.toMatchObject({
+      code: 'BAD_REQUEST',
+      message: "Logged model with ID 'm-nowhere' not found.",
+    })
+    expect((await server.client.runs.get({ run_id })).run.data.metrics ?? []).toEqual([])
+  },
+)
+
 describe('finalizing', () => {
   test.each([
     ['LOGGED_MODEL_READY', 'LOGGED_MODEL_READY'],
@@ -189,20 +208,23 @@ describe('finalizing', () => {
     expect(await getModel(model_id)).toEqual(model)
   })
 
-  test.each([{}, { status: 'BOGUS' }, { status: 'READY' }, { status: 9 }])(
-    'with %j is refused and changes nothing',
-    async (input) => {
-      const model_id = await createModel()
+  const status = (value: string) => `${value} for required parameter 'status'`
+  test.each([
+    [{}, status('Missing value')],
+    [{ status: 'BOGUS' }, status('Missing value')],
+    [{ status: 'READY' }, status('Missing value')],
+    [{ status: 9 }, "Invalid value 9 for parameter 'status'"],
+  ])('with %j is refused and changes nothing', async (input, message) => {
+    const model_id = await createModel()
 
-      await expect(
-        server.client.loggedModels.finalize({ model_id, ...input }),
-      ).rejects.toMatchObject({
+    await expect(server.client.loggedModels.finalize({ model_id, ...input })).rejects.toMatchObject(
+      {
         code: 'INVALID_PARAMETER_VALUE',
-        message: expect.stringContaining("Missing value for required parameter 'status'."),
-      })
-      expect((await getModel(model_id)).info.status).toBe('LOGGED_MODEL_PENDING')
-    },
-  )
+        message: expect.stringContaining(message),
+      },
+    )
+    expect((await getModel(model_id)).info.status).toBe('LOGGED_MODEL_PENDING')
+  })
 })
 
 describe('a deleted model', () => {

@@ -28,6 +28,29 @@ async function get(path: string) {
   return { status: response.statusCode, body: response.json() }
 }
 
+test('the least and greatest steps and times keep every digit', async () => {
+  const run_id = await createRun()
+  const bounds = ['-9223372036854775808', '9223372036854775807']
+  for (const step of bounds) {
+    const timestamp = bounds[1]
+    await server.http.inject({
+      method: 'POST',
+      url: '/api/2.0/mlflow/runs/log-metric',
+      headers: { host: 'localhost', 'content-type': 'application/json' },
+      payload: `{"run_id":"${run_id}","key":"at${step}","value":1,"timestamp":${timestamp},"step":${step}}`,
+    })
+  }
+  const search = { experiment_ids: [experiment_id], order_by: ['metrics.`at-9223372036854775808`'] }
+  await server.client.runs.search(search)
+
+  const { body } = await server.http.inject({
+    url: `/api/2.0/mlflow/runs/get?run_id=${run_id}`,
+    headers: { host: 'localhost' },
+  })
+
+  for (const step of bounds) expect(body).toContain(`"timestamp":${bounds[1]},"step":${step}}`)
+})
+
 describe('the history of a metric', () => {
   test('is in the order of time, step and value, whatever order it came in', async () => {
     const run_id = await createRun()

@@ -1,3 +1,4 @@
+import { ApiError } from '@millrace/api/errors'
 import type { Insertable } from 'kysely'
 import { compileOnce, type Db, insertRows } from '../db/dialect.ts'
 import type { Int64, LoggedModelMetricTable } from '../db/schema.ts'
@@ -40,8 +41,8 @@ const insert = insertRows('logged_model_metric', {
 })
 
 /**
- * Stores points of logged models; a repeat is dropped, and so is a point of a model that does not
- * exist here: the run keeps it all the same, where MLflow refuses the request.
+ * Stores points of logged models; a repeat is dropped. A model that does not exist is refused with
+ * the code that MLflow 3.17 gives: there a foreign key fails.
  */
 export async function insertModelMetrics(
   db: Db,
@@ -51,7 +52,9 @@ export async function insertModelMetrics(
   const rows: Insertable<LoggedModelMetricTable>[] = []
   for (const metric of metrics) {
     const [model] = await selectModel(db, { model_id: metric.model_id })
-    if (model === undefined) continue
+    if (model === undefined) {
+      throw new ApiError('BAD_REQUEST', `Logged model with ID '${metric.model_id}' not found.`)
+    }
     const isNan = Number.isNaN(metric.value)
     rows.push({
       model: model.id,

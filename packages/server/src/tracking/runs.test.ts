@@ -411,6 +411,31 @@ describe('inputs and outputs of a run', () => {
   })
 })
 
+describe('a status', () => {
+  const update = async (status: unknown) => {
+    const run_id = await createRun()
+    return post('runs/update', JSON.stringify({ run_id, status }))
+  }
+
+  test.each([
+    ['a name', 'KILLED', 'KILLED'],
+    ['a number', 3, 'FINISHED'],
+    ['a number as text', '4', 'FAILED'],
+    ['another word, which changes nothing', 'finished', 'RUNNING'],
+  ])('may be %s', async (_, status, expected) => {
+    expect((await update(status)).body['run_info']).toMatchObject({ status: expected })
+  })
+
+  test.each([0, 6, 77, '6'])('is not the number %j', async (status) => {
+    const { status: code, body } = await update(status)
+
+    expect(code).toBe(400)
+    expect(body['message']).toContain(
+      `Invalid value ${JSON.stringify(status)} for parameter 'status'`,
+    )
+  })
+})
+
 describe('an unknown run', () => {
   test.each([
     ['runs/update', {}],
