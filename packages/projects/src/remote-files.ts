@@ -46,8 +46,8 @@ export async function fetchRemote(
   throw invalid(`'${uri}' cannot be fetched: there is no store for its scheme here.`)
 }
 
-async function fetchModelFiles(uri: string, directory: string, { tracking }: RemoteOptions) {
-  await using model = await fetchModel(uri, tracking)
+async function fetchModelFiles(uri: string, directory: string, options: RemoteOptions) {
+  await using model = await fetchModel(uri, options.tracking, options)
   const target = join(directory, 'model')
   await cp(model.directory, target, { recursive: true })
   return target

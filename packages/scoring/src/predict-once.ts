@@ -1,5 +1,5 @@
 import { ApiError, ERROR_STATUS, type ErrorCode, invalid } from '@millrace/api/errors'
-import { fetchModel } from '@millrace/models/fetch-model'
+import { fetchModel, readFetchOptions } from '@millrace/models/fetch-model'
 import type { TrackingServer } from '@millrace/models/tracking-server'
 import { FRAME_BODY_BYTES_MAX } from './frames.ts'
 import { prepareRuntime, type RuntimeOptions } from './model-runtime.ts'
@@ -25,7 +25,10 @@ export async function predictOnce(options: PredictOptions): Promise<Buffer> {
   if (input.length > FRAME_BODY_BYTES_MAX) {
     throw invalid(`The input has ${input.length} bytes, and ${FRAME_BODY_BYTES_MAX} are possible.`)
   }
-  await using model = await fetchModel(options.modelUri, options.tracking)
+  await using model = await fetchModel(options.modelUri, options.tracking, {
+    ...readFetchOptions(options.environment),
+    signal,
+  })
   const runtime = await prepareRuntime(model.directory, options)
   const settings = { ...runtime, modelDirectory: model.directory, threads: 1, onOutput }
   const answered = Promise.withResolvers<Answer>()

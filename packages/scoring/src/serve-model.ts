@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { fetchModel } from '@millrace/models/fetch-model'
+import { fetchModel, readFetchOptions } from '@millrace/models/fetch-model'
 import type { TrackingServer } from '@millrace/models/tracking-server'
 import { prepareRuntime, type RuntimeOptions } from './model-runtime.ts'
 import { createScoringApp } from './scoring-app.ts'
@@ -46,7 +46,8 @@ const THREADS = Math.min(32, availableParallelism() + 4)
 export async function serveModel(options: ServeOptions): Promise<ScoringServer> {
   const { onOutput, signal, workers, timeoutMs, queueMax, log } = options
   await using started = new AsyncDisposableStack()
-  const model = started.use(await fetchModel(options.modelUri, options.tracking))
+  const fetching = { ...readFetchOptions(options.environment), signal }
+  const model = started.use(await fetchModel(options.modelUri, options.tracking, fetching))
   const runtime = await prepareRuntime(model.directory, options)
   signal.throwIfAborted()
   log(`Loading the model with ${runtime.python}`)

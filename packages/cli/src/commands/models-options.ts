@@ -18,8 +18,8 @@ export function addModelOptions(command: Command): Command {
     .allowExcessArguments(false)
     .requiredOption(
       '-m, --model-uri <uri>',
-      'models:/name/version, models:/name@alias, models:/name/stage, models:/m-id, runs:/id/path ' +
-        'or a directory; MLFLOW_TRACKING_URI names the server',
+      'models:/name/version, models:/name@alias, models:/name/stage, models:/m-id, runs:/id/path, ' +
+        's3://bucket/path or a directory; MLFLOW_TRACKING_URI names the server',
     )
     .addOption(environmentManager())
     .option('--no-conda', 'the same as --env-manager local')

@@ -16,9 +16,12 @@ export function addModelsPrepareEnv(models: Command): void {
 
 async function prepareEnv(flags: ModelFlags): Promise<void> {
   const runtime = runtimeOf(flags, abortOnSignal())
-  const { fetchModel } = await import('@millrace/models/fetch-model')
+  const { fetchModel, readFetchOptions } = await import('@millrace/models/fetch-model')
   const { prepareRuntime } = await import('@millrace/scoring/model-runtime')
-  await using model = await fetchModel(flags.modelUri, trackingOf(process.env))
+  await using model = await fetchModel(flags.modelUri, trackingOf(process.env), {
+    ...readFetchOptions(process.env),
+    signal: runtime.signal,
+  })
   const { python } = await prepareRuntime(model.directory, runtime)
   process.stdout.write(`${python}\n`)
 }

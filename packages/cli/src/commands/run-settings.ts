@@ -26,20 +26,9 @@ export async function backends(): Promise<Backends> {
   }
 }
 
-/** How S3 is reached from the command line, by the variables that MLflow's clients read. */
+/** How stores are reached from the command line. */
 export async function readStores(environment: NodeJS.ProcessEnv): Promise<StoreOptions> {
-  const { DEFAULT_S3_OPTIONS, parseUploadArgs } = await import('@millrace/artifacts/s3-options')
-  const endpoint = environment['MLFLOW_S3_ENDPOINT_URL'] || environment['AWS_ENDPOINT_URL_S3']
-  const region = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION']
-  return {
-    s3: {
-      ...DEFAULT_S3_OPTIONS,
-      ...(endpoint && { endpoint: endpoint.replace(/\/+$/, '') }),
-      ...(region && { region }),
-      ignoresTls: /^(true|1)$/i.test(environment['MLFLOW_S3_IGNORE_TLS'] ?? ''),
-      uploadArgs: parseUploadArgs(environment['MLFLOW_S3_UPLOAD_EXTRA_ARGS'] ?? ''),
-    },
-  }
+  return (await import('@millrace/artifacts/store-environment')).readStoreOptions(environment)
 }
 
 /** Reads a JSON object; `where` is what a refusal names. */
