@@ -26,6 +26,8 @@ const NAMELESS = [
   'SignIn',
   'Firewall',
   'Rest',
+  'Lists',
+  'FindBuckets',
 ]
 
 describe.each(NAMES)('the policy %s', (name) => {

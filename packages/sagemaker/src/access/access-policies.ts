@@ -1,4 +1,5 @@
 import { cloudformationNetworkPolicy, cloudformationPolicy } from './cloudformation-policy.ts'
+import { sagemakerPolicy } from './sagemaker-policy.ts'
 
 /** What the policies are about. */
 export interface AccessScope {
@@ -49,7 +50,7 @@ export function accessPolicy(name: PolicyName, scope: AccessScope): AccessPolicy
     execution,
     push,
     deploy,
-    sagemaker,
+    sagemaker: sagemakerPolicy,
     cloudformation: cloudformationPolicy,
     'cloudformation-network': cloudformationNetworkPolicy,
   }
@@ -103,13 +104,11 @@ function execution(scope: AccessScope): AccessStatement[] {
 }
 
 function push(scope: AccessScope): AccessStatement[] {
+  // MLflow's image has a name of its own.
+  const images = [repositories(scope), pyfuncRepository(scope)]
   return [
     allow('Login', ['ecr:GetAuthorizationToken'], ['*']),
-    allow(
-      'MakeRepository',
-      ['ecr:CreateRepository', 'ecr:DescribeRepositories'],
-      [repositories(scope)],
-    ),
+    allow('MakeRepository', ['ecr:CreateRepository', 'ecr:DescribeRepositories'], images),
     allow(
       'PushImage',
       [
@@ -120,7 +119,7 @@ function push(scope: AccessScope): AccessStatement[] {
         'ecr:PutImage',
         'ecr:BatchDeleteImage',
       ],
-      [repositories(scope)],
+      images,
     ),
   ]
 }
@@ -166,71 +165,11 @@ function deploy(scope: AccessScope): AccessStatement[] {
   ]
 }
 
-function sagemaker(scope: AccessScope): AccessStatement[] {
-  const { partition, region, account, project, bucket } = scope
-  const of = (kind: string) => `arn:${partition}:sagemaker:${region}:${account}:${kind}/${project}*`
-  const names = ['training-job', 'hyper-parameter-tuning-job', 'transform-job', 'model', 'endpoint']
-  return [
-    allow(
-      'Jobs',
-      [
-        'sagemaker:CreateTrainingJob',
-        'sagemaker:DescribeTrainingJob',
-        'sagemaker:StopTrainingJob',
-        'sagemaker:CreateHyperParameterTuningJob',
-        'sagemaker:DescribeHyperParameterTuningJob',
-        'sagemaker:StopHyperParameterTuningJob',
-        'sagemaker:CreateTransformJob',
-        'sagemaker:DescribeTransformJob',
-        'sagemaker:StopTransformJob',
-        'sagemaker:AddTags',
-        'sagemaker:ListTags',
-      ],
-      names.slice(0, 3).map(of),
-    ),
-    allow(
-      'Endpoints',
-      [
-        'sagemaker:CreateModel',
-        'sagemaker:DescribeModel',
-        'sagemaker:DeleteModel',
-        'sagemaker:CreateEndpointConfig',
-        'sagemaker:DescribeEndpointConfig',
-        'sagemaker:DeleteEndpointConfig',
-        'sagemaker:CreateEndpoint',
-        'sagemaker:DescribeEndpoint',
-        'sagemaker:UpdateEndpoint',
-        'sagemaker:DeleteEndpoint',
-        'sagemaker:InvokeEndpoint',
-        'sagemaker:AddTags',
-        'sagemaker:ListTags',
-      ],
-      [...names.slice(3), 'endpoint-config'].map(of),
-    ),
-    allow(
-      'PassRole',
-      ['iam:PassRole'],
-      [`arn:${partition}:iam::${account}:role/${project}-sagemaker`],
-      { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
-    ),
-    allow(
-      'Files',
-      ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
-      [`arn:${partition}:s3:::${bucket}/sagemaker/*`],
-    ),
-    allow(
-      'ListFiles',
-      ['s3:ListBucket', 's3:GetBucketLocation'],
-      [`arn:${partition}:s3:::${bucket}`],
-    ),
-    allow(
-      'Logs',
-      ['logs:GetLogEvents', 'logs:DescribeLogStreams'],
-      [`arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/*`],
-    ),
-  ]
-}
-
 function repositories({ partition, region, account, project }: AccessScope): string {
   return `arn:${partition}:ecr:${region}:${account}:repository/${project}*`
+}
+
+/** The repository of `build-and-push-container`. */
+function pyfuncRepository({ partition, region, account }: AccessScope): string {
+  return `arn:${partition}:ecr:${region}:${account}:repository/mlflow-pyfunc`
 }
