@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { ensureChromium, missingChromium } from './setup/chromium.ts'
-import { ensureDatabaseServer } from './setup/debian-packages.ts'
+import { ensureDatabaseServer, ensureRegistry } from './setup/debian-packages.ts'
 import {
   ensurePythonEnvironment,
   missingPython,
@@ -43,6 +43,7 @@ export const parts: Record<string, Step[]> = {
   ],
   unit: [
     setUpStep('moto', () => setUpPython('moto')),
+    setUpStep('docker-registry', ensureRegistry),
     vitestStep('unit', [
       '--exclude=tests/**',
       '--exclude=tools/tidy*',

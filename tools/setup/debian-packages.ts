@@ -56,6 +56,17 @@ export async function ensureDatabaseServer(
   return mayInstall && isThere() ? undefined : missing
 }
 
+/** Makes sure that there is an OCI registry to push images to; returns why not when there is none. */
+export async function ensureRegistry(): Promise<string | undefined> {
+  const isThere = () => findProgram(['docker-registry'], ['/usr/bin']) !== undefined
+  if (isThere()) return undefined
+  const packages = ['docker-registry']
+  const missing =
+    'docker-registry was not found: install it (Debian: apt-get install docker-registry)'
+  const mayInstall = await installDebianPackages('Installing docker-registry', packages, missing)
+  return mayInstall && isThere() ? undefined : missing
+}
+
 /** Debian keeps the programs of each PostgreSQL version in a folder that is not on PATH. */
 function postgresqlFolders(): string[] {
   if (!existsSync(POSTGRESQL)) return []
