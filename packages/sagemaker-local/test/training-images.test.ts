@@ -73,6 +73,13 @@ test('a layer that writes through a link of a lower one is refused, and nothing 
   await expect(readFile(join(target, 'planted'))).rejects.toThrow(/ENOENT/)
 })
 
+test('a layer that would remove the folder above it is refused', async () => {
+  await push('team/climber', [await layer({ 'work/.wh...': '' })], {})
+  await client.create('climber', 'team/climber:1.0')
+
+  expect((await client.ended('climber')).FailureReason).toMatch(/removes '.*work\/\.wh\.\.\.'/)
+})
+
 test('ECR lists what has been pushed and deletes it', async () => {
   const ecr = new ECRClient(running.client)
   const digest = await push('team/listed', [await layer({ a: '' })], {})

@@ -100,7 +100,11 @@ async function addLayer(file: string, root: string): Promise<void> {
     const folder = join(root, dirname(path))
     if (name === ALL_REMOVED) await rm(folder, { recursive: true, force: true })
     else if (name.startsWith(REMOVED)) {
-      await rm(join(folder, name.slice(REMOVED.length)), { recursive: true, force: true })
+      const removed = name.slice(REMOVED.length)
+      if (['', '.', '..'].includes(removed)) {
+        throw invalid(`A layer of the image removes '${path}', which names no file.`)
+      }
+      await rm(join(folder, removed), { recursive: true, force: true })
     }
   }
   const { status, stderr } = spawnSync(
