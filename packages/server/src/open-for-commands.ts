@@ -19,7 +19,8 @@ export async function withDatabase<Result>(
     const file = openSqliteFile(path, { synchronous, queryOnly: false })
     return use(new Kysely<Schema>({ dialect: sqliteDialect(file) }), run)
   }
-  const { connect, toAdvice } = await import('./db/server-database.ts')
+  const { connect } = await import('./db/server-database.ts')
+  const { toAdvice } = await import('./db/server-advice.ts')
   try {
     return await use(await connect(database.address, 2), run)
   } catch (error) {

@@ -13,6 +13,7 @@ describe('a URI', () => {
     ['postgresql://u:p%40%3A%2F%23%25@h/d', ['postgresql', 'u', 'p@:/#%', 'h', 5432, 'd']],
     ['postgresql://u:p@:/#%@h/d', ['postgresql', 'u', 'p@:/#%', 'h', 5432, 'd']],
     ['postgresql://u:a?b@h/d', ['postgresql', 'u', 'a?b', 'h', 5432, 'd']],
+    ['postgresql://u:p@h/d?application_name=a@b', ['postgresql', 'u', 'p', 'h', 5432, 'd']],
     ['postgresql://u:p@/d?host=/run/pg', ['postgresql', 'u', 'p', '/run/pg', 5432, 'd']],
     [
       'mysql://u:p@localhost/d?unix_socket=/run/my.sock',
@@ -40,12 +41,32 @@ describe('a URI', () => {
     ['?sslmode=disable', undefined],
     ['?sslmode=prefer', undefined],
     ['?sslmode=require', { rejectUnauthorized: false }],
-    ['?sslmode=verify-full', { rejectUnauthorized: true, servername: 'h' }],
-    ['?ssl=true', { rejectUnauthorized: true }],
+    ['?sslmode=verify-ca', { rejectUnauthorized: true, verifyIdentity: false }],
+    ['?sslmode=verify-full', { rejectUnauthorized: true, verifyIdentity: true }],
+    ['?sslmode=verify-full&sslrootcert=system', { rejectUnauthorized: true, verifyIdentity: true }],
+    ['?ssl=true', { rejectUnauthorized: true, verifyIdentity: true }],
+    ['?ssl_verify_cert=true', { rejectUnauthorized: true, verifyIdentity: true }],
+    ['?ssl=true&ssl_verify_identity=false', { rejectUnauthorized: true, verifyIdentity: false }],
   ])('with %s asks for that much of TLS', (query, tls) => {
     const found = parseServerUri(`postgresql://u@h/d${query}`).tls
     if (tls === undefined) expect(found).toBeUndefined()
     else expect(found).toMatchObject(tls)
+  })
+
+  test.each([
+    ['postgresql://u@h/d', true],
+    ['postgresql://u@h/d?sslmode=prefer', true],
+    ['postgresql://u@h/d?sslmode=disable', undefined],
+    ['postgresql://u@/d?host=/run/pg', undefined],
+    ['mysql://u@h/d', undefined],
+  ])('%s takes TLS where it is offered: %s', (uri, prefersTls) => {
+    expect(parseServerUri(uri).prefersTls).toBe(prefersTls)
+  })
+
+  test('that wants an address checked as if it were a name is refused on MySQL', () => {
+    expect(() => parseServerUri('mysql://u@10.0.0.1/d?ssl-mode=VERIFY_IDENTITY')).toThrow(
+      '10.0.0.1',
+    )
   })
 
   test('is described without its password', () => {

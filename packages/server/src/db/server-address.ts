@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 
 /** A database server: where it is, who asks, and how the connection is protected. */
@@ -10,8 +11,10 @@ export interface ServerAddress {
   user: string
   password: string | undefined
   database: string
-  /** Undefined for a connection that is not encrypted. */
-  tls: ConnectionOptions | undefined
+  /** Undefined for a connection that is not encrypted; the name is checked with `verifyIdentity`. */
+  tls: (ConnectionOptions & { verifyIdentity: boolean }) | undefined
+  /** Encrypted, without a look at the certificate, if the server offers that, as libpq does it. */
+  prefersTls?: true
   /** `-c name=value` settings of a PostgreSQL session. */
   options?: string
 }
@@ -30,6 +33,28 @@ export function serverKindOf(uri: string): ServerAddress['kind'] | undefined {
   return SCHEMES[/^([a-z]+)(?:\+\w+)?:\/\//i.exec(uri)?.[1]?.toLowerCase() ?? '']
 }
 
+/** Host and port, database, parameters. */
+const PLACE = /^([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/
+
+/**
+ * The host begins after the last `@` that a host and a database follow: one in a password may stand
+ * before it, and one in a parameter after it.
+ */
+function splitLogin(rest: string): { login: string; place: string } {
+  for (
+    let at = rest.lastIndexOf('@');
+    at >= 0;
+    at = at === 0 ? -1 : rest.lastIndexOf('@', at - 1)
+  ) {
+    const [, hosts = '', path = ''] = PLACE.exec(rest.slice(at + 1)) ?? []
+    if (path !== '' && !hosts.includes('=')) {
+      return { login: rest.slice(0, at), place: rest.slice(at + 1) }
+    }
+  }
+  const last = rest.lastIndexOf('@')
+  return { login: rest.slice(0, Math.max(0, last)), place: rest.slice(last + 1) }
+}
+
 /**
  * The address in a SQLAlchemy-style URI, `postgresql+psycopg2://user:password@host:port/database`.
  * A password may hold any character that is percent-encoded, and `@ : / # %` as they are, because
@@ -41,11 +66,8 @@ export function parseServerUri(uri: string): ServerAddress {
   const kind = serverKindOf(uri)
   if (kind === undefined) throw new Error('this is not the URI of a database server')
   const rest = uri.slice(uri.indexOf('://') + 3)
-  const at = rest.lastIndexOf('@')
-  const login = at === -1 ? '' : rest.slice(0, at)
-  const place = rest.slice(at + 1)
-  const [, hosts = '', path = '', query = ''] =
-    /^([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(place) ?? []
+  const { login, place } = splitLogin(rest)
+  const [, hosts = '', path = '', query = ''] = PLACE.exec(place) ?? []
   const parameters = new URLSearchParams(query)
   const colon = login.indexOf(':')
   const user = decoded(colon === -1 ? login : login.slice(0, colon))
@@ -67,7 +89,7 @@ export function parseServerUri(uri: string): ServerAddress {
     ...given,
     port: port ?? Number(parameters.get('port') ?? DEFAULT_PORTS[kind]),
     database,
-    tls: readTls(parameters, given.host),
+    ...readTls(parameters, { kind, host: given.host }),
     ...(options !== null && kind === 'postgresql' && { options }),
   }
 }
@@ -108,7 +130,7 @@ export function joinServerAddress(parts: AddressParts): ServerAddress {
     user: parts.user,
     password: parts.password,
     database: parts.name,
-    tls: readTls(query, parts.host),
+    ...readTls(query, { kind, host: parts.host }),
   }
 }
 
@@ -143,27 +165,52 @@ function readHost(text: string): { host: string; port: number | undefined } {
  * `ssl_key`, `ssl_verify_cert`, `ssl_verify_identity`, `ssl` that MySQL's drivers take. Files are
  * read now, so that a missing one is told at start.
  */
-function readTls(parameters: URLSearchParams, host: string): ConnectionOptions | undefined {
+function readTls(
+  parameters: URLSearchParams,
+  { kind, host }: Pick<ServerAddress, 'kind' | 'host'>,
+): Pick<ServerAddress, 'tls' | 'prefersTls'> {
   const first = (...names: string[]) =>
     names.map((name) => parameters.get(name)).find((value) => value !== null) ?? undefined
   const mode = first('sslmode', 'ssl-mode', 'ssl_mode')?.toLowerCase().replace(/_/g, '-')
-  const ca = first('sslrootcert', 'ssl_ca', 'ssl-ca')
+  const root = first('sslrootcert', 'ssl_ca', 'ssl-ca')
+  // As libpq spells the authorities that the system trusts.
+  const ca = root === 'system' ? undefined : root
   const cert = first('sslcert', 'ssl_cert', 'ssl-cert')
   const key = first('sslkey', 'ssl_key', 'ssl-key')
-  const asks = mode ?? (ca !== undefined || isYes(first('ssl')) ? 'verify-full' : 'disable')
-  if (['disable', 'disabled', 'allow', 'prefer', 'preferred'].includes(asks)) return undefined
+  const verifying = ['ssl', 'ssl_verify_cert', 'ssl_verify_identity'].some((name) =>
+    isYes(first(name)),
+  )
+  const fallback = kind === 'postgresql' ? 'prefer' : 'disable'
+  const asks = mode ?? (root !== undefined || verifying ? 'verify-full' : fallback)
+  if (['prefer', 'preferred'].includes(asks) && kind === 'postgresql' && !host.startsWith('/')) {
+    return { tls: undefined, prefersTls: true }
+  }
+  if (['disable', 'disabled', 'allow', 'prefer', 'preferred'].includes(asks)) {
+    return { tls: undefined }
+  }
   const verifies = ['verify-ca', 'verify-full', 'verify-identity'].includes(asks)
   if (!verifies && asks !== 'require' && asks !== 'required') {
     throw new Error(`sslmode '${asks}' is none of disable, prefer, require, verify-ca, verify-full`)
   }
-  const checksName = asks !== 'verify-ca' && !isNo(first('ssl_verify_identity'))
+  const rejectUnauthorized = (verifies || root !== undefined) && !isNo(first('ssl_verify_cert'))
+  const verifyIdentity =
+    rejectUnauthorized &&
+    ['verify-full', 'verify-identity'].includes(asks) &&
+    !isNo(first('ssl_verify_identity'))
+  if (verifyIdentity && kind === 'mysql' && isIP(host) !== 0) {
+    throw new Error(
+      `the certificate of '${host}' cannot be checked for an address: name the host, or use sslmode=verify-ca`,
+    )
+  }
   return {
-    rejectUnauthorized: (verifies || ca !== undefined) && !isNo(first('ssl_verify_cert')),
-    ...(ca !== undefined && { ca: readFile(ca) }),
-    ...(cert !== undefined && { cert: readFile(cert) }),
-    ...(key !== undefined && { key: readFile(key) }),
-    ...(!host.startsWith('/') && { servername: host }),
-    ...(!checksName && { checkServerIdentity: () => undefined }),
+    tls: {
+      rejectUnauthorized,
+      verifyIdentity,
+      ...(ca !== undefined && { ca: readFile(ca) }),
+      ...(cert !== undefined && { cert: readFile(cert) }),
+      ...(key !== undefined && { key: readFile(key) }),
+      ...(!verifyIdentity && { checkServerIdentity: () => undefined }),
+    },
   }
 }
 

@@ -6,8 +6,10 @@ import { insertNamesOutside } from './key-names.ts'
 import { migrate, readSchemaState } from './migrate.ts'
 import { assertOurs } from './ownership.ts'
 import { ConnectionLost } from './pooled-driver.ts'
+import { settleTls } from './preferred-tls.ts'
 import type { Schema } from './schema.ts'
 import { describeAddress, type ServerAddress } from './server-address.ts'
+import { codeOf, toAdvice } from './server-advice.ts'
 
 export interface ServerDatabaseOptions {
   address: ServerAddress
@@ -26,11 +28,13 @@ const WRITERS_MAX = 4
 const START_PATIENCE_MS = 5000
 const MAINTENANCE_PAUSE_MS = 2000
 
-/** Connections to a database server, opened as they are needed. */
-export async function connect(
-  address: ServerAddress,
-  connections: number,
-): Promise<Kysely<Schema>> {
+/**
+ * Connections to a database server, opened as they are needed.
+ *
+ * @throws ConnectionLost when it has to be asked for TLS and cannot be
+ */
+export async function connect(given: ServerAddress, connections: number): Promise<Kysely<Schema>> {
+  const address = await settleTls(given)
   const dialect =
     address.kind === 'postgresql'
       ? (await import('./postgresql-dialect.ts')).postgresqlDialect
@@ -45,7 +49,10 @@ export async function connect(
  * @throws Error in one sentence when it cannot be reached, is not ours, or has another schema
  */
 export async function openServerDatabase(options: ServerDatabaseOptions): Promise<Database> {
-  const { address, connectionsMax } = options
+  const { connectionsMax } = options
+  const address = await whenReachable(() => settleTls(options.address)).catch((error: unknown) => {
+    throw toAdvice(error, options.address)
+  })
   const writerCount = Math.max(1, Math.min(WRITERS_MAX, Math.floor(connectionsMax / 4)))
   // One connection for each writer, one for background work and one for new names.
   const readers = Math.max(1, connectionsMax - writerCount - 2)
@@ -53,7 +60,8 @@ export async function openServerDatabase(options: ServerDatabaseOptions): Promis
   const write = await connect(address, writerCount + 1)
   const names = await connect(address, 1)
   insertNamesOutside(write, names)
-  const replica = options.replica && (await connect(options.replica, readers))
+  const replica =
+    options.replica && (await connect(await settleReplica(options.replica, address), readers))
   const all = [read, write, names, ...(replica ? [replica] : [])]
   try {
     await makeReady(write, options)
@@ -62,6 +70,15 @@ export async function openServerDatabase(options: ServerDatabaseOptions): Promis
     throw toAdvice(error, address)
   }
   return new ServerDatabase({ read, write, names, replica }, writerCount, options)
+}
+
+/** A replica that is away just now is taken to offer what the database itself does. */
+async function settleReplica(
+  { prefersTls, ...replica }: ServerAddress,
+  { tls }: ServerAddress,
+): Promise<ServerAddress> {
+  if (!prefersTls) return replica
+  return settleTls({ ...replica, prefersTls }).catch(() => ({ ...replica, tls }))
 }
 
 async function makeReady(db: Kysely<Schema>, options: ServerDatabaseOptions): Promise<void> {
@@ -84,7 +101,7 @@ async function makeReady(db: Kysely<Schema>, options: ServerDatabaseOptions): Pr
 }
 
 /** A database that is started together with this process may need a moment longer. */
-async function whenReachable(action: () => Promise<void>): Promise<void> {
+async function whenReachable<Result>(action: () => Promise<Result>): Promise<Result> {
   const deadline = Date.now() + START_PATIENCE_MS
   for (;;) {
     try {
@@ -96,41 +113,6 @@ async function whenReachable(action: () => Promise<void>): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
-}
-
-/** What to do about a server that does not let us in. The password is in no message. */
-export function toAdvice(error: unknown, address: ServerAddress): unknown {
-  const cause = error instanceof ConnectionLost ? error.cause : error
-  const code = codeOf(cause)
-  const where = describeAddress(address)
-  const said = (advice: string) => new Error(`${where}: ${advice}`, { cause })
-  if (code.startsWith('28') || code === 'ER_ACCESS_DENIED_ERROR') {
-    return said(`the server refuses user '${address.user}' with this password.`)
-  }
-  if (code === '3D000' || code === 'ER_BAD_DB_ERROR') {
-    return said(`there is no database '${address.database}' on the server. Create it first.`)
-  }
-  if (
-    code === '42501' ||
-    code === 'ER_DBACCESS_DENIED_ERROR' ||
-    code === 'ER_TABLEACCESS_DENIED_ERROR'
-  ) {
-    return said(`user '${address.user}' may not use or create tables in this database.`)
-  }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return said('there is no host of that name.')
-  if (code === 'ECONNREFUSED') return said('nothing answers there. Is the server running?')
-  if (/CERT|SELF_SIGNED|TLS|SSL/.test(code)) {
-    return said(`the TLS connection was not trusted (${code}). Check sslmode and sslrootcert.`)
-  }
-  if (error instanceof ConnectionLost) {
-    const reason = code || (cause instanceof Error ? cause.message : '')
-    return said(`the server cannot be reached (${reason}).`)
-  }
-  return error
 }
 
 interface Connections {
