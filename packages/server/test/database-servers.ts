@@ -26,6 +26,10 @@ interface Options {
   /** Without fsync, for tests that do not ask what survives. */
   isDurable?: boolean
   connectionsMax?: number
+  /** Further arguments of the server's program. */
+  args?: readonly string[]
+  /** Where its data is, instead of a folder of its own that is removed. */
+  folder?: string
 }
 
 /** Starts a server with an empty database cluster; undefined when its programs are not installed. */
@@ -35,7 +39,7 @@ export async function startDatabaseServer(
 ): Promise<DatabaseServer | undefined> {
   const programs = findPrograms(kind)
   if (programs === undefined) return undefined
-  const directory = mkdtempSync(join(tmpdir(), `millrace-${kind}-`))
+  const directory = options.folder ?? mkdtempSync(join(tmpdir(), `millrace-${kind}-`))
   const data = join(directory, 'data')
   mkdirSync(data)
   const owner = ownerOf(kind)
@@ -83,7 +87,8 @@ export async function startDatabaseServer(
     restart: start,
     async stop() {
       await end('SIGKILL')
-      rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+      const removing = { recursive: true, force: true, maxRetries: 5 }
+      rmSync(options.folder === undefined ? directory : data, removing)
     },
   }
 }
@@ -115,25 +120,34 @@ interface Programs {
   initialise: string
 }
 
+/** MILLRACE_TEST_DATABASE_PROGRAMS names a folder with another version than the installed one. */
 function findPrograms(kind: ServerKind): Programs | undefined {
-  const [server, initialise] =
-    kind === 'postgresql' ? ['postgres', 'initdb'] : ['mariadbd', 'mariadb-install-db']
   const versions = '/usr/lib/postgresql'
   const debian = existsSync(versions) ? readdirSync(versions).sort().reverse() : []
+  const other = process.env['MILLRACE_TEST_DATABASE_PROGRAMS']
   const folders = [
+    ...(other === undefined ? [] : [other]),
     ...debian.map((version) => join(versions, version, 'bin')),
     ...(process.env['PATH'] ?? '').split(delimiter),
     '/usr/sbin',
   ]
   const find = (name: string) =>
     folders.map((at) => join(at, name)).find((path) => existsSync(path))
-  const [foundServer, foundInitialise] = [find(server), find(initialise)]
-  if (foundServer === undefined || foundInitialise === undefined) return undefined
-  return { server: foundServer, initialise: foundInitialise }
+  // Of MySQL, one program does both; a program of that name beside MariaDB's is MariaDB's too.
+  const mysql = join(other ?? '', 'mysqld')
+  if (kind === 'mariadb' && other !== undefined && existsSync(mysql)) {
+    return { server: mysql, initialise: mysql }
+  }
+  const [server, initialise] =
+    kind === 'postgresql'
+      ? [find('postgres'), find('initdb')]
+      : [find('mariadbd'), find('mariadb-install-db')]
+  if (server === undefined || initialise === undefined) return undefined
+  return { server, initialise }
 }
 
 /** PostgreSQL refuses to run as root, so root starts it as the user of its package, or as nobody. */
-function ownerOf(kind: ServerKind): number | undefined {
+export function ownerOf(kind: ServerKind): number | undefined {
   if (process.getuid?.() !== 0 || kind !== 'postgresql') return undefined
   for (const name of ['postgres', 'nobody']) {
     const { stdout, status } = spawnSync('id', ['-u', name], { encoding: 'utf8' })
@@ -148,26 +162,29 @@ function initialise(
   data: string,
   owner: number | undefined,
 ): void {
+  const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
   const args =
-    kind === 'postgresql'
-      ? [
-          '-D',
-          data,
-          '-U',
-          'millrace',
-          '--auth=trust',
-          '-E',
-          'UTF8',
-          '--no-sync',
-          '--locale=C.UTF-8',
-        ]
-      : [
-          '--no-defaults',
-          `--datadir=${data}`,
-          '--auth-root-authentication-method=normal',
-          '--skip-test-db',
-          ...(process.getuid?.() === 0 ? ['--user=root'] : []),
-        ]
+    kind === 'mariadb' && programs.initialise === programs.server
+      ? ['--no-defaults', '--initialize-insecure', `--datadir=${data}`, ...asRoot]
+      : kind === 'postgresql'
+        ? [
+            '-D',
+            data,
+            '-U',
+            'millrace',
+            '--auth=trust',
+            '-E',
+            'UTF8',
+            '--no-sync',
+            '--locale=C.UTF-8',
+          ]
+        : [
+            '--no-defaults',
+            `--datadir=${data}`,
+            '--auth-root-authentication-method=normal',
+            '--skip-test-db',
+            ...asRoot,
+          ]
   const { status, stderr, stdout } = spawnSync(programs.initialise, args, {
     encoding: 'utf8',
     cwd: data,
@@ -178,7 +195,13 @@ function initialise(
 
 function argumentsOf(
   kind: ServerKind,
-  { data, port, isDurable = false, connectionsMax = 200 }: Options & { data: string; port: number },
+  {
+    data,
+    port,
+    isDurable = false,
+    connectionsMax = 200,
+    args = [],
+  }: Options & { data: string; port: number },
 ): string[] {
   if (kind === 'postgresql') {
     const settings = {
@@ -189,7 +212,12 @@ function argumentsOf(
       shared_buffers: '64MB',
       ...(!isDurable && { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
     }
-    return ['-D', data, ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])]
+    return [
+      '-D',
+      data,
+      ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`]),
+      ...args,
+    ]
   }
   return [
     '--no-defaults',
@@ -197,10 +225,13 @@ function argumentsOf(
     `--port=${port}`,
     '--bind-address=127.0.0.1',
     `--socket=${join(data, 's')}`,
+    // A server that starts removes the temporary tables of every other one with the same folder.
+    `--tmpdir=${data}`,
     `--max-connections=${connectionsMax}`,
     '--innodb-buffer-pool-size=64M',
     ...(isDurable ? [] : ['--innodb-flush-log-at-trx-commit=0']),
     ...(process.getuid?.() === 0 ? ['--user=root'] : []),
+    ...args,
   ]
 }
 
