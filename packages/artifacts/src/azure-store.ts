@@ -17,6 +17,7 @@ import type {
   OpenOptions,
 } from './artifact-store.ts'
 import { type AzureOptions, findContainer, toAzureFailure } from './azure-account.ts'
+import { type BodyCheck, checkedEarly, findCheck } from './body-check.ts'
 import { type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { OtherLocation } from './location.ts'
 import { directoryPrefix, objectEntries, objectType, quotedEtag } from './object-entries.ts'
@@ -94,15 +95,20 @@ async function openArtifact(
     return { ...version, sizeBytes: 0, range: 'unsatisfiable', body: Readable.from([]) }
   }
   const bytes = range ?? { start: 0, end: version.totalBytes - 1 }
-  const body = version.totalBytes === 0 ? Readable.from([]) : await read(root, path, version, bytes)
-  return { ...version, sizeBytes: bytes.end - bytes.start + 1, ...(range && { range }), body }
+  const check = range ? undefined : findCheck(path, properties.metadata?.['sha256'])
+  const body =
+    version.totalBytes === 0
+      ? Readable.from([])
+      : await read(root, path, version, { ...bytes, check })
+  const sizeBytes = bytes.end - bytes.start + 1
+  return await checkedEarly({ ...version, sizeBytes, ...(range && { range }), body }, check)
 }
 
 async function read(
   root: Root,
   path: ArtifactPath,
   { etag }: FileVersion,
-  { start, end }: ResolvedRange,
+  { start, end, check }: ResolvedRange & { check: BodyCheck | undefined },
 ): Promise<Readable> {
   const stop = new AbortController()
   const from = async (at: number) => {
@@ -114,7 +120,7 @@ async function read(
     invariant(answer.readableStreamBody instanceof Readable, 'bodies are streams in Node')
     return answer.readableStreamBody
   }
-  return resumableBody({ start, end, stop, first: await from(start), read: from })
+  return resumableBody({ start, end, stop, check, first: await from(start), read: from })
 }
 
 /** Blocks of one blob; its metadata comes with the list of them, and so after the last byte. */

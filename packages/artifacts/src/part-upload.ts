@@ -2,21 +2,14 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { invalid } from '@millrace/api/errors'
 import type { WriteOptions, WrittenArtifact } from './artifact-store.ts'
+import { PARTS_MAX, type PartSizes, partBytes, partSizes } from './part-sizes.ts'
 import { uploadChunks } from './upload-body.ts'
-
-const MIB = 1024 * 1024
-/** S3 takes parts from 5 MiB on; this is also the memory that one upload holds, twice. */
-const PART_BYTES_MIN = 8 * MIB
-const PART_BYTES_MAX = 64 * MIB
-/** S3 takes no more. */
-const PARTS_MAX = 10_000
-/** Parts of an unknown size double after this many, so that 10,000 reach 300 GB. */
-const PARTS_BEFORE_DOUBLING = 2_500
 
 /** Where a body goes: whole if it is small, or else in parts. */
 export interface PartTarget {
   putWhole(bytes: Buffer, sha256: string): Promise<void>
-  begin(): Promise<PartUpload>
+  /** `sizes` are those of the parts to come, of which the last may be smaller. */
+  begin(sizes: PartSizes): Promise<PartUpload>
 }
 
 export interface PartUpload {
@@ -40,9 +33,10 @@ export async function uploadInParts(
 ): Promise<WrittenArtifact> {
   const announcedBytes = options.sizeBytes
   const hash = createHash('sha256')
-  const parts = new PartSequence(target, options.signal)
+  const sizes = partSizes(announcedBytes)
+  const parts = new PartSequence(target, sizes, options.signal)
   let sizeBytes = 0
-  let part = newPart(partSize(1, announcedBytes), announcedBytes)
+  let part = newPart(partBytes(sizes, 1), announcedBytes)
   try {
     for await (const chunk of uploadChunks(body, options)) {
       hash.update(chunk)
@@ -52,7 +46,7 @@ export async function uploadInParts(
       for (let taken = 0; taken < chunk.length; ) {
         if (part.usedBytes === part.bytes.length) {
           const free = await parts.send(part)
-          const wanted = partSize(parts.count + 1, announcedBytes)
+          const wanted = partBytes(sizes, parts.count + 1)
           part = free?.bytes.length === wanted ? { ...free, usedBytes: 0 } : newPart(wanted)
         }
         taken += fill(part, chunk.subarray(taken))
@@ -77,19 +71,21 @@ interface Part {
 class PartSequence {
   count = 0
   readonly #target: PartTarget
+  readonly #sizes: PartSizes
   readonly #stop = new AbortController()
   readonly #signal: AbortSignal
   #upload: PartUpload | undefined
   #underWay: Promise<Part> | undefined
 
-  constructor(target: PartTarget, signal: AbortSignal | undefined) {
+  constructor(target: PartTarget, sizes: PartSizes, signal: AbortSignal | undefined) {
     this.#target = target
+    this.#sizes = sizes
     this.#signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal
   }
 
   /** Sends a full part once the one before is done, and gives that one back to be filled again. */
   async send(part: Part): Promise<Part | undefined> {
-    this.#upload ??= await this.#target.begin()
+    this.#upload ??= await this.#target.begin(this.#sizes)
     const upload = this.#upload
     const free = await this.#underWay
     if (this.count >= PARTS_MAX) throw invalid('The body is too large to pass through a server')
@@ -126,12 +122,4 @@ function fill(part: Part, chunk: Uint8Array): number {
 
 function used({ bytes, usedBytes }: Part): Buffer {
   return bytes.subarray(0, usedBytes)
-}
-
-/** Equal parts where the length is known, as some servers insist; growing ones where it is not. */
-function partSize(partNumber: number, sizeBytes: number | undefined): number {
-  const doublings = Math.floor(partNumber / PARTS_BEFORE_DOUBLING)
-  const wanted =
-    sizeBytes === undefined ? PART_BYTES_MIN * 2 ** doublings : Math.ceil(sizeBytes / PARTS_MAX)
-  return Math.min(Math.max(wanted, PART_BYTES_MIN), PART_BYTES_MAX)
 }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { BodyCheck } from './body-check.ts'
 
 /** Tries in a row that bring no byte; object stores ask clients to expect broken bodies. */
 const FRUITLESS_TRIES_MAX = 3
@@ -13,6 +14,8 @@ export interface BegunDownload {
   read(start: number): Promise<Readable>
   /** Ends every request of the download. */
   stop: AbortController
+  /** Of the whole object: its last bytes are given only if they and all before are the right ones. */
+  check?: BodyCheck | undefined
 }
 
 /**
@@ -43,22 +46,31 @@ async function* resumedChunks({
   first,
   read,
   stop,
+  check,
 }: BegunDownload): AsyncGenerator<Uint8Array, void, undefined> {
   let at = start
   let body = first
+  let held: Uint8Array | undefined
   for (let tries = 1; ; tries++) {
     try {
       for await (const chunk of body as AsyncIterable<Uint8Array>) {
         at += chunk.length
         tries = 1
-        yield chunk
+        check?.update(chunk)
+        if (!check) yield chunk
+        else {
+          if (held) yield held
+          held = chunk
+        }
       }
       if (at <= end) throw new Error(`The store ended a body ${end + 1 - at} bytes early`)
-      return
+      break
     } catch (error) {
-      if (at > end) return
+      if (at > end) break
       if (stop.signal.aborted || tries >= FRUITLESS_TRIES_MAX) throw error
       body = await read(at)
     }
   }
+  await check?.verify()
+  if (held) yield held
 }

@@ -14,6 +14,8 @@ export interface S3Bucket {
   readonly base: { Bucket: string; ExpectedBucketOwner?: string }
   /** Whether an ETag of this bucket was seen to be the MD5 of what was sent. */
   hasMd5Etags: boolean
+  /** False once the server was seen to refuse additional checksums. */
+  takesChecksums: boolean
 }
 
 /** Silence of this length means that a connection is dead. */
@@ -54,6 +56,7 @@ async function openBucket(name: string, options: S3Options): Promise<S3Bucket> {
     client: isElsewhere ? createClient(sdk, options, region) : client,
     base,
     hasMd5Etags: false,
+    takesChecksums: true,
   }
 }
 

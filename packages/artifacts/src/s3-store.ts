@@ -10,12 +10,14 @@ import type {
   OpenArtifact,
   OpenOptions,
 } from './artifact-store.ts'
+import { type BodyCheck, checkedEarly } from './body-check.ts'
 import { type ByteRange, type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { S3Location } from './location.ts'
 import { directoryPrefix, objectEntries, quotedEtag } from './object-entries.ts'
 import { uploadInParts } from './part-upload.ts'
 import { resumableBody } from './resumable-body.ts'
 import { bucketOpener } from './s3-bucket.ts'
+import { findObjectCheck } from './s3-checksum.ts'
 import { s3DirectAccess } from './s3-direct.ts'
 import { isMissing, statusOf, unavailable } from './s3-failure.ts'
 import { deleteKeys, listDirectory, listKeys } from './s3-listing.ts'
@@ -93,8 +95,9 @@ async function openWhole(root: S3Root, path: ArtifactPath): Promise<OpenArtifact
   const answer = await getObject(root, path, {}, stop.signal)
   const version = versionOf(answer, answer.ContentLength)
   const whole = { start: 0, end: version.totalBytes - 1 }
-  const body = download(root, path, version, { ...whole, stop, first: answer.body })
-  return { ...version, sizeBytes: version.totalBytes, body }
+  const check = findObjectCheck(root, path, answer)
+  const body = download(root, path, version, { ...whole, stop, first: answer.body, check })
+  return await checkedEarly({ ...version, sizeBytes: version.totalBytes, body }, check)
 }
 
 /** Not every S3 server knows ranges that count from the end, so the size is asked for first. */
@@ -124,7 +127,7 @@ function download(
   root: S3Root,
   path: ArtifactPath,
   version: FileVersion,
-  begun: ResolvedRange & { stop: AbortController; first: Readable },
+  begun: ResolvedRange & { stop: AbortController; first: Readable; check?: BodyCheck | undefined },
 ): Readable {
   const { end, stop } = begun
   return resumableBody({

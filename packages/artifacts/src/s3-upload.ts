@@ -6,12 +6,17 @@ import type {
 } from '@aws-sdk/client-s3'
 import { type ArtifactPath, formatArtifactPath } from './artifact-path.ts'
 import { objectType } from './object-entries.ts'
+import { formatPartSizes, type PartSizes } from './part-sizes.ts'
 import type { PartTarget, PartUpload } from './part-upload.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { completeUpload } from './s3-completion.ts'
 import { isDamage, toS3Failure, unavailable } from './s3-failure.ts'
 
 const DAMAGED_TRIES_MAX = 2
+/** Metadata of an object: how it was cut into parts, which its checksum is made of. */
+export const PARTS_METADATA = 'sha256-parts'
+/** What servers say that do not know additional checksums. */
+const WITHOUT_CHECKSUMS = ['NotImplemented', 'InvalidRequest', 'InvalidArgument']
 
 interface Target {
   bucket: S3Bucket
@@ -20,17 +25,19 @@ interface Target {
   signal: AbortSignal | undefined
 }
 
-/** An object to be: small ones get their SHA-256 as metadata, which has to come before the bytes. */
+/**
+ * An object to be. Small ones get their SHA-256 as metadata. That has to come before the bytes, so
+ * larger ones get how their parts are cut instead, and S3 keeps the SHA-256 over those of the parts.
+ */
 export function objectTarget(target: Target): PartTarget {
   return {
     putWhole: (bytes, sha256) => putObject(target, bytes, sha256),
-    begin: () => beginParts(target),
+    begin: (sizes) => beginParts(target, sizes),
   }
 }
 
 async function putObject(target: Target, body: Buffer, sha256: string): Promise<void> {
-  const { sdk, client, base, options } = target.bucket
-  const metadata = options.uploadArgs['Metadata'] as Record<string, string> | undefined
+  const { sdk, client, base } = target.bucket
   await sendIntact(target, body, (ContentMD5) =>
     client.send(
       new sdk.PutObjectCommand({
@@ -38,7 +45,7 @@ async function putObject(target: Target, body: Buffer, sha256: string): Promise<
         ...objectArgs(target),
         Body: body,
         ContentMD5,
-        Metadata: { ...metadata, sha256 },
+        Metadata: { ...metadataOf(target), sha256 },
       }),
       abortable(target),
     ),
@@ -54,20 +61,23 @@ export function objectArgs({
   return { Key: key, ContentType: objectType(path), ...bucket.options.uploadArgs }
 }
 
-async function beginParts(target: Target): Promise<PartUpload> {
+async function beginParts(target: Target, sizes: PartSizes): Promise<PartUpload> {
   const { sdk, client, base } = target.bucket
-  const create = new sdk.CreateMultipartUploadCommand({ ...base, ...objectArgs(target) })
-  const { UploadId = '' } = await put(target, client.send(create, abortable(target)))
+  const UploadId = await createUpload(target, sizes)
+  const hasChecksums = target.bucket.takesChecksums
   const upload = { ...base, Key: target.key, UploadId }
   const parts: CompletedPart[] = []
   return {
     async send(Body, PartNumber, abortSignal) {
+      const ChecksumSHA256 = createHash('sha256').update(Body).digest('base64')
+      const checksum = hasChecksums ? { ChecksumSHA256 } : {}
       const ETag = await sendIntact(target, Body, (ContentMD5) =>
-        client.send(new sdk.UploadPartCommand({ ...upload, PartNumber, Body, ContentMD5 }), {
-          abortSignal,
-        }),
+        client.send(
+          new sdk.UploadPartCommand({ ...upload, ...checksum, PartNumber, Body, ContentMD5 }),
+          { abortSignal },
+        ),
       )
-      parts.push({ PartNumber, ETag })
+      parts.push({ PartNumber, ETag, ...checksum })
     },
     async complete() {
       const completion = { key: target.key, uploadId: UploadId, parts }
@@ -79,6 +89,36 @@ async function beginParts(target: Target): Promise<PartUpload> {
       await client.send(new sdk.AbortMultipartUploadCommand(upload)).catch(() => undefined)
     },
   }
+}
+
+/** Begins an upload, with S3's own SHA-256 where the server has it. */
+async function createUpload(target: Target, sizes: PartSizes): Promise<string> {
+  const { bucket } = target
+  const { sdk, client, base } = bucket
+  const Metadata = { ...metadataOf(target), [PARTS_METADATA]: formatPartSizes(sizes) }
+  const create = (checksum: { ChecksumAlgorithm?: 'SHA256' }) =>
+    client.send(
+      new sdk.CreateMultipartUploadCommand({
+        ...base,
+        ...objectArgs(target),
+        Metadata,
+        ...checksum,
+      }),
+      abortable(target),
+    )
+  const created = bucket.takesChecksums
+    ? create({ ChecksumAlgorithm: 'SHA256' }).catch((error: unknown) => {
+        if (!(error instanceof Error) || !WITHOUT_CHECKSUMS.includes(error.name)) throw error
+        bucket.takesChecksums = false
+        return create({})
+      })
+    : create({})
+  const { UploadId = '' } = await put(target, created)
+  return UploadId
+}
+
+function metadataOf({ bucket }: Target): Record<string, string> | undefined {
+  return bucket.options.uploadArgs['Metadata'] as Record<string, string> | undefined
 }
 
 /**

@@ -23,7 +23,8 @@ export const S3_CREDENTIALS = {
   AWS_EC2_METADATA_DISABLED: 'true',
 } as const
 
-export type S3ServerName = 'moto' | 's3rver'
+/** `plane` is that of `millrace sagemaker-local`, which knows all that S3 does to objects. */
+export type S3ServerName = 'moto' | 's3rver' | 'plane'
 
 const START_LIMIT_MS = 60_000
 
@@ -71,6 +72,11 @@ function commandLine(
   if (name === 'moto') {
     const moto = join(dirname(pythonOf('moto')), 'moto_server')
     return [moto, '-H', '127.0.0.1', '-p', String(port)]
+  }
+  if (name === 'plane') {
+    const program = join(root, 'packages', 'cli', 'bin', 'millrace.cjs')
+    const options = ['--port', String(port), '--data-dir', join(folder, 'plane')]
+    return [process.execPath, program, 'sagemaker-local', ...options]
   }
   // It enciphers the token of the next page with DES, which OpenSSL 3 calls legacy.
   const program = join(root, 'node_modules', 's3rver', 'bin', 's3rver.js')

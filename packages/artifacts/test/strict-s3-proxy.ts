@@ -23,6 +23,8 @@ export type Fault =
   | 'damage'
   /** The answer names another ETag. */
   | 'wrong-etag'
+  /** A bit of the answer is another one than was stored. */
+  | 'rotten'
   /** Passed on without its `If-Match`, as servers do that do not know it. */
   | 'unconditional'
 
@@ -121,6 +123,10 @@ async function sendBody(
   outgoing: ServerResponse,
   fault: Fault | undefined,
 ): Promise<void> {
+  if (fault === 'rotten') {
+    outgoing.end(damaged(await buffer(response)))
+    return
+  }
   if (typeof fault !== 'object' || 'status' in fault) {
     await pipeline(response, outgoing)
     return
