@@ -14,6 +14,8 @@ import type { ServerAddress } from './server-address.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
 const LOCK_TIMEOUT_S = 10
+/** A network that swallows what is sent would else hold a writer for as long as it likes. */
+const STATEMENT_TIMEOUT_MS = 60_000
 
 /** Strict about values, lets an experiment have the id 0, and reads what was committed last. */
 const SESSION = [
@@ -65,20 +67,15 @@ function toPool(pool: Pool): ConnectionPool {
   const prepared = new WeakSet<object>()
   return {
     async acquire() {
-      const connection = await new Promise<PoolConnection>((resolve, reject) => {
-        const deadline = setTimeout(
-          () => reject(new Error('no connection became free in time: Pool timeout')),
-          CONNECT_TIMEOUT_MS,
-        )
-        pool.getConnection((error, free) => {
-          clearTimeout(deadline)
-          if (error) reject(error)
-          else resolve(free)
-        })
-      })
+      const connection = await freeConnection(pool)
       const raw = (connection as unknown as { connection?: object }).connection ?? connection
       if (!prepared.has(raw)) {
-        for (const statement of SESSION) await run(connection, statement, [])
+        try {
+          for (const statement of SESSION) await run(connection, statement, [])
+        } catch (error) {
+          connection.destroy()
+          throw error
+        }
         prepared.add(raw)
       }
       return new Connection(connection, raw)
@@ -87,6 +84,23 @@ function toPool(pool: Pool): ConnectionPool {
     end: () =>
       new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve()))),
   }
+}
+
+/** Waits for a connection; one that comes too late goes back for those who wait now. */
+function freeConnection(pool: Pool): Promise<PoolConnection> {
+  return new Promise((resolve, reject) => {
+    let isLate = false
+    const deadline = setTimeout(() => {
+      isLate = true
+      reject(new Error('no connection became free in time: Pool timeout'))
+    }, CONNECT_TIMEOUT_MS)
+    pool.getConnection((error, free) => {
+      clearTimeout(deadline)
+      if (error) reject(error)
+      else if (isLate) free.release()
+      else resolve(free)
+    })
+  })
 }
 
 /** Server connections on which a transaction begins with whatever statement comes first. */
@@ -156,8 +170,10 @@ function run(connection: PoolConnection, statement: string, parameters: readonly
       resolve({ rows: [], changes: affectedRows, insertId })
     }
     // Statements about transactions and sessions cannot all be prepared.
-    if (parameters.length === 0) connection.query(statement, done as never)
-    else connection.execute(statement, parameters.map(toMysql) as never, done as never)
+    const isLong = /^\s*(?:create|alter|drop)\b/i.test(statement)
+    const question = { sql: statement, ...(!isLong && { timeout: STATEMENT_TIMEOUT_MS }) }
+    if (parameters.length === 0) connection.query(question, done as never)
+    else connection.execute(question, parameters.map(toMysql) as never, done as never)
   })
 }
 
