@@ -15,6 +15,10 @@ const BY_TEXT: [text: RegExp, advice: string][] = [
     'the server wants a certificate of the client: add sslcert and sslkey.',
   ],
   [/insecure transport/, 'the server wants TLS: add ?ssl_ca=<file>, or ?sslmode=require.'],
+  [
+    /Unknown collation/,
+    'this version is too old: MySQL 8.0.17, MariaDB 10.6 and PostgreSQL 13 are the first that will do.',
+  ],
   [/does not support S(SL|ecure)/i, 'the server offers no TLS, and sslmode asks for it.'],
   [/certificate has expired/, "the server's certificate has expired."],
   [
