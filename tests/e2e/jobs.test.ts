@@ -9,7 +9,10 @@ import {
 import { createClient } from '@millrace/client/client'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startServing } from '../../packages/sagemaker-local/test/endpoint-images.ts'
+import {
+  type ServingClients,
+  startServing,
+} from '../../packages/sagemaker-local/test/endpoint-images.ts'
 import {
   request,
   trainingClient,
@@ -41,11 +44,18 @@ if params.get("mode") == "wait":
 open("/opt/ml/model/weights", "w").write("1 2 3")
 `
 
+/** A model with two columns. */
+const MLMODEL = `
+flavors: {python_function: {loader_module: none}}
+signature: {inputs: '[{"type": "double", "name": "a"}, {"type": "boolean", "name": "b"}]'}
+`
+
 let server: RunningServer
 let browser: Browser
 let page: Page
 let problems: string[]
 let directory: string
+let serving: ServingClients
 let plane: { url: string; directory: string; client: ClientOptions }
 
 interface ClientOptions {
@@ -83,6 +93,7 @@ beforeAll(async () => {
   await job('walk-bad', 'fail')
   await job('walk-long', 'wait')
   await tune(folder)
+  serving = await startServing(plane)
 })
 
 afterAll(async () => {
@@ -205,7 +216,7 @@ describe('a walk over jobs and endpoints', () => {
   }, 90_000)
 
   test('an endpoint shows its variants and answers in the test console', async () => {
-    const { createModel, createConfig, createEndpoint, sagemaker } = await startServing(plane)
+    const { createModel, createConfig, createEndpoint, sagemaker } = serving
     await createModel('walk-model', { NAME: 'walker' })
     await sagemaker.send(
       new AddTagsCommand({
@@ -238,6 +249,62 @@ describe('a walk over jobs and endpoints', () => {
     await page.goto(`${server.url}/jobs/training/walk-bad`)
     await page.getByRole('region', { name: 'This job has failed' }).waitFor()
     await saveScreenshot(page, 'job-failed-dark')
+  })
+
+  test('the test console begins with the columns of the version that an endpoint serves', async () => {
+    await page.emulateMedia({ colorScheme: 'light' })
+    const { createModel, createConfig } = serving
+    const client = createClient({ baseUrl: server.url })
+    const { run } = await client.runs.create({ experiment_id: '0' })
+    const path = `0/${run.info.run_id}/artifacts/model`
+    await fetch(`${server.url}/api/2.0/mlflow-artifacts/artifacts/${path}/MLmodel`, {
+      method: 'PUT',
+      body: MLMODEL,
+    })
+    await client.modelVersions.create({
+      name: 'walkers',
+      source: `mlflow-artifacts:/${path}`,
+      run_id: run.info.run_id,
+    })
+    await createModel(
+      'walk-model-2',
+      { NAME: 'runner' },
+      { Tags: [{ Key: 'millrace:model-version', Value: 'walkers/2' }] },
+    )
+    await createConfig('walk-config-2', [{ ModelName: 'walk-model-2', VariantName: 'green' }])
+    await page.goto(`${server.url}/endpoints/walk-endpoint`)
+
+    await page.getByRole('button', { name: 'Update' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByRole('option', { name: 'walk-config-2: walkers version 2' }).waitFor({
+      state: 'attached',
+    })
+    await saveScreenshot(page, 'endpoint-update')
+    await dialog.getByRole('button', { name: 'Update' }).click()
+    await page.getByRole('cell', { name: 'green', exact: true }).waitFor()
+    await page.getByRole('textbox', { name: 'a of row 1' }).fill('2.5')
+    await page.getByRole('button', { name: 'Send' }).click()
+
+    await page.getByText('"name": "runner"').waitFor()
+    await page
+      .getByText(/\[2\.5,false\]/)
+      .first()
+      .waitFor()
+    await page
+      .getByRole('combobox', { name: 'Stream of the log' })
+      .locator('option:checked', { hasText: 'green/' })
+      .waitFor({ state: 'attached' })
+    await saveScreenshot(page, 'endpoint-console')
+  })
+
+  test('an endpoint that was updated is rolled back', async () => {
+    await page.getByRole('button', { name: 'Roll back' }).click()
+    await page.getByRole('dialog').getByText('walk-config', { exact: true }).waitFor()
+    await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click()
+
+    await page.getByRole('cell', { name: 'blue', exact: true }).waitFor()
+    await page.getByRole('cell', { name: 'green', exact: true }).waitFor({ state: 'detached' })
+    await state().getByText('In service').waitFor()
   })
 
   test('an endpoint and the version that it serves lead to one another', async () => {

@@ -188,6 +188,20 @@ export interface EndpointVariant {
 export interface EndpointDetails extends EndpointRow {
   configName: string
   calls: CallSummary
+  /** What it served before, where that can be served again. */
+  previousConfigName?: string
+}
+
+/** The configurations that an endpoint can be given, the newest first. */
+export interface EndpointConfigList {
+  configs: EndpointConfigRow[]
+}
+
+export interface EndpointConfigRow {
+  name: string
+  createdMs: number
+  /** What its variants serve. */
+  models: { modelName: string; version?: ModelVersionLink }[]
 }
 
 /** The calls of an endpoint since the control plane was started, the last thousand at most. */

@@ -78,6 +78,7 @@ async function bringUp(job: JobContext, servers: FleetServers, fleet: Fleet): Pr
     const loser = failure === undefined ? current : next
     if (loser) progress.retired = [...(progress.retired ?? []), loser]
     if (failure === undefined) {
+      if (current) progress.previousConfigName = current.configName
       progress.current = next
       document.EndpointStatus = 'InService'
       document.EndpointConfigName = next.configName

@@ -92,6 +92,8 @@ export interface EndpointProgress {
   next?: Fleet
   /** Whose servers are to be ended. */
   retired?: Fleet[]
+  /** The configuration that was in service before this one. */
+  previousConfigName?: string
   /** Faults that a test of a client asks for by tags `millrace:...`. */
   faults: Record<string, string>
 }

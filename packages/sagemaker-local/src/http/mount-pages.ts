@@ -8,7 +8,12 @@ import { LOG_GROUP } from '../runner/training/log-group.ts'
 import { ListInput } from '../state/list-resources.ts'
 import { TRANSFORM_LOG_GROUP } from '../transform/transform-job.ts'
 import { callOperation } from '../ui-api/call-operation.ts'
-import { describeEndpointPage, invokeForPage, listEndpointRows } from '../ui-api/endpoint-pages.ts'
+import {
+  describeEndpointPage,
+  invokeForPage,
+  listEndpointConfigs,
+  listEndpointRows,
+} from '../ui-api/endpoint-pages.ts'
 import { type LogPlace, readLogPage } from '../ui-api/log-pages.ts'
 import { pageErrorOf } from '../ui-api/page-error.ts'
 import {
@@ -54,6 +59,7 @@ const Retry = z.object({
   environment: z.record(z.string(), z.string()).optional(),
 })
 const Weights = z.object({ weights: z.record(z.string(), z.number()) })
+const Update = z.object({ configName: z.string() })
 const Invoke = z.object({
   body: z.string(),
   contentType: z.string(),
@@ -93,6 +99,7 @@ export function mountPages(scope: FastifyInstance, options: PagesOptions): void 
   get('/transform-jobs', (request) => listTransformJobs(context, listInput(request)))
   get('/transform-jobs/:name', ({ params }) => describeTransformJob(context, params.name))
   get('/endpoints', (request) => listEndpointRows(context, listInput(request)))
+  get('/endpoint-configs', () => listEndpointConfigs(context))
   get('/endpoints/:name', ({ params }) => describeEndpointPage(context, params.name, calls))
 
   const log = (path: string, place: (name: string) => LogPlace) =>
@@ -101,7 +108,11 @@ export function mountPages(scope: FastifyInstance, options: PagesOptions): void 
     )
   log('/training-jobs', (name) => ({ group: LOG_GROUP, prefix: `${name}/` }))
   log('/transform-jobs', (name) => ({ group: TRANSFORM_LOG_GROUP, prefix: `${name}/` }))
-  log('/endpoints', (name) => ({ group: endpointLogGroup(name), prefix: '' }))
+  log('/endpoints', (name) => ({
+    group: endpointLogGroup(name),
+    prefix: '',
+    isNewestFirst: true,
+  }))
 
   mountActions(scope, context, options)
 }
@@ -145,6 +156,12 @@ function mountActions(
       DesiredWeightsAndCapacities: Object.entries(parseInput(Weights, body).weights).map(
         ([VariantName, DesiredWeight]) => ({ VariantName, DesiredWeight }),
       ),
+    }),
+  )
+  post('/endpoints/:name/update', ({ params, body }) =>
+    callOperation(context, 'UpdateEndpoint', {
+      EndpointName: params.name,
+      EndpointConfigName: parseInput(Update, body).configName,
     }),
   )
   post('/endpoints/:name/invoke', ({ params, body, raw }) => {

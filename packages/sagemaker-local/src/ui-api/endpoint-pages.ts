@@ -1,4 +1,5 @@
 import type {
+  EndpointConfigList,
   EndpointDetails,
   EndpointList,
   EndpointRow,
@@ -15,6 +16,7 @@ import {
   findEndpoint,
 } from '../endpoints/endpoint.ts'
 import { AwsError } from '../http/aws-error.ts'
+import type { EndpointConfigDocument } from '../operations/endpoint-config-input.ts'
 import type { OperationContext, RestOperation } from '../operations/operation.ts'
 import { type ListInput, listResources } from '../state/list-resources.ts'
 import type { State } from '../state/open-state.ts'
@@ -22,6 +24,8 @@ import { findResource } from '../state/resource-store.ts'
 import { listTags } from '../state/tag-store.ts'
 import { noSuch } from './page-error.ts'
 import type { WatchedCalls } from './watched-calls.ts'
+
+const CONFIGS_SHOWN = 100
 
 export function listEndpointRows({ state }: OperationContext, input: ListInput): EndpointList {
   const page = listResources<EndpointDocument, EndpointProgress>(state, 'endpoint', input)
@@ -43,11 +47,45 @@ export function describeEndpointPage(
 ): EndpointDetails {
   const endpoint = findEndpoint(state, name)
   if (!endpoint) throw noSuch('endpoint', name)
+  const configName = endpoint.document.EndpointConfigName
+  const { previousConfigName = configName } = endpoint.progress
+  const previous = findResource<EndpointConfigDocument, object>(
+    state,
+    'endpoint-config',
+    previousConfigName,
+  )
+  const canGoBack =
+    previousConfigName !== configName && previous && hasModels(state, previous.document)
   return {
     ...rowOf(state, endpoint),
-    configName: endpoint.document.EndpointConfigName,
+    configName,
+    ...(canGoBack ? { previousConfigName } : {}),
     calls: calls.summaryOf(name, endpoint.createdMs),
   }
+}
+
+/** The configurations whose models are all there, so that an endpoint can be given them. */
+export function listEndpointConfigs({
+  state,
+}: Pick<OperationContext, 'state'>): EndpointConfigList {
+  const page = listResources<EndpointConfigDocument, object>(state, 'endpoint-config', {
+    MaxResults: CONFIGS_SHOWN,
+  })
+  const usable = page.resources.filter(({ document }) => hasModels(state, document))
+  return {
+    configs: usable.map(({ name, createdMs, document }) => ({
+      name,
+      createdMs,
+      models: document.ProductionVariants.map(({ ModelName: modelName = '' }) => {
+        const version = versionOfModel(state, modelName)
+        return { modelName, ...(version ? { version } : {}) }
+      }),
+    })),
+  }
+}
+
+function hasModels(state: State, { ProductionVariants }: EndpointConfigDocument): boolean {
+  return ProductionVariants.every(({ ModelName = '' }) => findResource(state, 'model', ModelName))
 }
 
 /** Sends a body to an endpoint and answers whatever comes of it. */

@@ -16,15 +16,18 @@ const Events = z.object({
 export interface LogPlace {
   group: string
   prefix: string
+  /** Else they are in the order of their names. */
+  isNewestFirst?: boolean
 }
 
 /** The end of a stream, the first unless one is named, or what has come to it since `next`. */
 export async function readLogPage(
   context: OperationContext,
-  { group, prefix }: LogPlace,
+  { group, prefix, isNewestFirst = false }: LogPlace,
   { stream, next }: { stream?: string | undefined; next?: string | undefined },
 ): Promise<LogPage> {
   const found = listLogStreams(context.state, { group, prefix, limit: STREAMS_MAX })
+  if (isNewestFirst) found.sort((one, other) => other.createdMs - one.createdMs)
   const streams = found.map(({ name }) => name.slice(prefix.length))
   const shown = streams.find((name) => name === stream) ?? streams[0]
   if (shown === undefined) return { streams, lines: [] }

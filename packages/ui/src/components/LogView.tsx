@@ -96,10 +96,10 @@ function logQuery(path: string, stream: string | undefined) {
     staleTime: 0,
     queryFn: async ({ signal }: { signal: AbortSignal }): Promise<Log> => {
       const known = queryClient.getQueryData<Log>(queryKey)
-      const asked = stream ?? known?.stream
+      const asked = stream ?? known?.streams[0]
       const place = new URLSearchParams({
         ...(asked !== undefined && { stream: asked }),
-        ...(known?.next !== undefined && { next: known.next }),
+        ...(known?.next !== undefined && known.stream === asked && { next: known.next }),
       })
       const page = await askPlane<LogPage>(`${path}?${place}`, { signal })
       const hasMore = known !== undefined && known.stream === page.stream

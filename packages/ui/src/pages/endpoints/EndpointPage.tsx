@@ -1,19 +1,16 @@
 import type { EndpointDetails } from '@millrace/api/sagemaker-pages'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { Trash2 } from 'lucide-react'
-import { useState } from 'react'
 import { FailureCard } from '../../components/FailureCard.tsx'
 import { Fact, Identity } from '../../components/Identity.tsx'
 import { isUnderWay, JobState } from '../../components/JobState.tsx'
 import { LogView } from '../../components/LogView.tsx'
 import { Page } from '../../components/Page.tsx'
-import { askPlane, planePath, planeQuery, queryClient, useAction } from '../../query.ts'
-import { ActionMenu } from '../../ui/ActionMenu.tsx'
+import { planePath, planeQuery, queryClient } from '../../query.ts'
 import { CopyButton } from '../../ui/CopyButton.tsx'
-import { FormDialog } from '../../ui/FormDialog.tsx'
 import { Time } from '../../ui/Time.tsx'
 import { CallsSection } from './CallsSection.tsx'
+import { EndpointActions } from './EndpointActions.tsx'
 import { TestConsole } from './TestConsole.tsx'
 import { VariantsTable } from './VariantsTable.tsx'
 import '../../components/overview.css'
@@ -42,7 +39,9 @@ export function EndpointPage() {
         </Link>,
       ]}
       title={name}
-      actions={<Actions name={name} onDeleted={() => navigate({ to: '/endpoints' })} />}
+      actions={
+        <EndpointActions endpoint={endpoint} onDeleted={() => navigate({ to: '/endpoints' })} />
+      }
     >
       <Identity>
         <Fact name="State">
@@ -74,7 +73,7 @@ export function EndpointPage() {
         <VariantsTable endpoint={endpoint} />
         <div className="overview">
           <div className="overview-main">
-            <TestConsole endpoint={endpoint} />
+            <TestConsole key={name} endpoint={endpoint} />
             <LogView
               key={name}
               path={planePath`/endpoints/${name}/log`}
@@ -87,33 +86,5 @@ export function EndpointPage() {
         </div>
       </main>
     </Page>
-  )
-}
-
-function Actions({ name, onDeleted }: { name: string; onDeleted: () => void }) {
-  const [isDeleting, setDeleting] = useState(false)
-  const remove = useAction(() => askPlane(planePath`/endpoints/${name}/delete`, { body: {} }))
-  return (
-    <>
-      <ActionMenu
-        label="Actions of the endpoint"
-        actions={[{ label: 'Delete', icon: Trash2, isDanger: true, run: () => setDeleting(true) }]}
-      />
-      <FormDialog
-        title={`Delete ${name}?`}
-        action="Delete endpoint"
-        isDanger
-        open={isDeleting}
-        onClose={() => setDeleting(false)}
-        onSubmit={async () => {
-          await remove.mutateAsync(undefined)
-          onDeleted()
-        }}
-      >
-        <p>
-          Programs that call it are refused from then on. Its configuration and its models stay.
-        </p>
-      </FormDialog>
-    </>
   )
 }

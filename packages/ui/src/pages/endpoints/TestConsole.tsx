@@ -3,23 +3,38 @@ import { Play } from 'lucide-react'
 import { useState } from 'react'
 import { formatDuration } from '../../format.ts'
 import { askPlane, planePath, useAction } from '../../query.ts'
+import { emptyRow, rowsOfBody, splitBody } from './example-body.ts'
+import { InputRows } from './InputRows.tsx'
+import { useModelExample } from './use-model-example.ts'
 
-const CONTENT_TYPES = ['application/json', 'text/csv', 'application/jsonlines', 'text/plain']
+const JSON_TYPE = 'application/json'
+const CONTENT_TYPES = [JSON_TYPE, 'text/csv', 'application/jsonlines', 'text/plain']
 const EXAMPLE = '{"inputs": [[1, 2, 3, 4]]}'
 
-/** Sends what one types to an endpoint and shows what it answers. */
+/**
+ * Sends what one types to an endpoint and shows what it answers. It begins with the example or the
+ * columns of the registered version that is asked.
+ */
 export function TestConsole({
   endpoint: { name, variants, status },
 }: {
   endpoint: EndpointDetails
 }) {
-  const [contentType, setContentType] = useState('application/json')
-  const [body, setBody] = useState(EXAMPLE)
+  const [contentType, setContentType] = useState(JSON_TYPE)
+  const [typed, setTyped] = useState<{ body?: string; rows?: string[][] }>({})
   const [variant, setVariant] = useState('')
   const send = useAction((request: InvokeRequest) =>
     askPlane<InvokeAnswer>(planePath`/endpoints/${name}/invoke`, { body: request }),
   )
   const serving = variants.filter(({ isNext }) => !isNext)
+  const asked = serving.find((one) => one.name === variant) ?? serving[0]
+  const example = useModelExample(asked?.version)
+  const columns = example?.columns ?? []
+  const saved = example?.body
+  const rows = typed.rows ??
+    (saved === undefined ? undefined : rowsOfBody(columns, saved)) ?? [emptyRow(columns)]
+  const isMade = columns.length > 0 && (typed.rows !== undefined || saved === undefined)
+  const body = typed.body ?? (isMade ? splitBody(columns, rows) : saved) ?? EXAMPLE
   const canServe = serving.length > 0 && status !== 'Deleting'
   return (
     <section className="console" aria-label="Test console">
@@ -30,13 +45,23 @@ export function TestConsole({
           send.mutate({ body, contentType, ...(variant !== '' && { variant }) })
         }}
       >
+        {columns.length > 0 && (
+          <InputRows
+            columns={columns}
+            rows={rows}
+            onChange={(changed) => {
+              setTyped({ rows: changed })
+              setContentType(JSON_TYPE)
+            }}
+          />
+        )}
         <textarea
           className="input mono"
           aria-label="Body"
-          rows={6}
+          rows={8}
           spellCheck={false}
           value={body}
-          onChange={(event) => setBody(event.target.value)}
+          onChange={(event) => setTyped({ ...typed, body: event.target.value })}
         />
         <div className="console-tools">
           <select
