@@ -1,28 +1,20 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createClient } from '@millrace/client/client'
 import { expect, test } from 'vitest'
-import { createAgent, type FuzzAnswer, sendRaw } from './fuzz-client.ts'
+import { type FuzzAnswer, sendRaw } from './fuzz-client.ts'
 import { databasePath, type ServerProcess, startServerProcess } from './server-process.ts'
 import { findBrokenInvariants, sqliteFile } from './shared-database.ts'
+import { agent, fill, logStep, mountDisk, steps } from './small-disk.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const DISK_BYTES = 6 * 1024 * 1024
 const BALLAST_BYTES = 2 * 1024 * 1024
 
-/** Mounts a small file system of its own; undefined where that is not allowed. */
-function mountDisk(path: string): Disposable | undefined {
-  mkdirSync(path)
-  const options = ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', path]
-  if (spawnSync('mount', options).status !== 0) return undefined
-  return { [Symbol.dispose]: () => void spawnSync('umount', ['--lazy', path]) }
-}
-
 test('a full disk answers 503 to writes, answers reads, loses nothing and is got over', async (context) => {
   await using temporary = await temporaryFolder()
   const folder = join(temporary.path, 'disk')
-  using disk = mountDisk(folder)
+  using disk = mountDisk(folder, DISK_BYTES)
   if (disk === undefined) return context.skip('a small file system cannot be mounted here')
   const ballast = join(folder, 'ballast')
   writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES))
@@ -62,44 +54,7 @@ test('a full disk answers 503 to writes, answers reads, loses nothing and is got
   expect(await findBrokenInvariants(sqliteFile(databasePath(folder)))).toEqual([])
 }, 120_000)
 
-/** Logs until a write is refused; the steps that were acknowledged, and the refusal. */
-async function fill(server: ServerProcess, run_id: string) {
-  const acknowledged: number[] = []
-  for (let step = 0; ; step++) {
-    const answer = await logStep(server, run_id, step)
-    if (answer.status !== 200) return { steps: acknowledged, refusal: answer }
-    acknowledged.push(step)
-  }
-}
-
-/** One connection for everything: a refused upload must leave it usable. */
-const agent = createAgent(1)
-
-/** One step of a metric, with tags that no two requests share. */
-function logStep({ port }: ServerProcess, run_id: string, step: number): Promise<FuzzAnswer> {
-  const tags = Array.from({ length: 20 }, (_, i) => ({
-    key: `t${step}-${i}`,
-    value: 'x'.repeat(2000),
-  }))
-  const metrics = [{ key: 'm', value: step, timestamp: 1, step }]
-  return sendRaw(
-    port,
-    {
-      method: 'POST',
-      url: '/api/2.0/mlflow/runs/log-batch',
-      headers: { 'content-type': 'application/json' },
-      body: Buffer.from(JSON.stringify({ run_id, metrics, tags })),
-    },
-    agent,
-  )
-}
-
 function put({ port }: ServerProcess, path: string, sizeBytes: number): Promise<FuzzAnswer> {
   const url = `/api/2.0/mlflow-artifacts/artifacts/${path}`
   return sendRaw(port, { method: 'PUT', url, headers: {}, body: Buffer.alloc(sizeBytes) }, agent)
-}
-
-async function steps(client: ReturnType<typeof createClient>, run_id: string): Promise<number[]> {
-  const { metrics = [] } = await client.metrics.getHistory({ run_id, metric_key: 'm' })
-  return metrics.map(({ step }) => Number(step)).sort((a, b) => a - b)
 }
