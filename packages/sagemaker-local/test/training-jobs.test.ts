@@ -211,15 +211,27 @@ describe('a job is ended alone when it', () => {
     ],
     ['writes too much', 'disk-megabytes', '4', 'its volume', 'yes > /opt/ml/model/w'],
     ['starts too many processes', 'processes', '40', 'processes', 'f() { sleep 60 & f; }; f'],
-  ])('%s', async (_what, tag, value, words, program) => {
+    ['forks without end', 'processes', '300', 'processes', 'f() { f | f & }; f; sleep 60'],
+  ])('%s', async (what, tag, value, words, program) => {
     const image = await client.image(`#!/bin/sh\n${program}\n`)
-    await client.create(`over-${tag}`, image, { Tags: [{ Key: `millrace:${tag}`, Value: value }] })
+    const name = `over-${what.replaceAll(' ', '-')}`
+    await client.create(name, image, { Tags: [{ Key: `millrace:${tag}`, Value: value }] })
 
-    const job = await client.ended(`over-${tag}`)
+    const job = await client.ended(name)
 
     expect(job.TrainingJobStatus).toBe('Failed')
     expect(job.FailureReason).toMatch(/^AlgorithmError: The job was ended because/)
     expect(job.FailureReason).toContain(words)
+  })
+
+  test('keeps in memory as files what its instance does not have: the kernel refuses that', async () => {
+    const image = await client.image('#!/bin/sh\nhead -c 80000000 /dev/zero > /dev/shm/x\n')
+    const Tags = [{ Key: 'millrace:memory-megabytes', Value: '64' }]
+    await client.create('shared-memory', image, { Tags })
+
+    const job = await client.ended('shared-memory')
+
+    expect(job.FailureReason).toMatch(/^AlgorithmError: .*No space left on device/s)
   })
 
   test('prints without end: its log ends, with a word, and the job goes on', async () => {

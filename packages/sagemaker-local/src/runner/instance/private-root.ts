@@ -57,7 +57,9 @@ export function enterPrivateRoot(spec: InstanceSpec): string {
   mkdirSync(join(root, '/proc'), { recursive: true })
   mounts.add('millrace', join(root, '/proc'), 'proc', 'defaults')
   if (existsSync(join(root, '/dev/shm'))) {
-    mounts.add('millrace', join(root, '/dev/shm'), 'tmpfs', 'mode=1777,size=50%')
+    // Files in memory are in no process, so that nobody would count them.
+    const options = `mode=1777,size=${spec.limits.memoryBytes}`
+    mounts.add('millrace', join(root, '/dev/shm'), 'tmpfs', options)
   }
   mkdirSync(join(root, ML_FOLDER), { recursive: true })
   mounts.add(staged.get(own.ml) ?? own.ml, join(root, ML_FOLDER), 'none', 'bind')

@@ -29,7 +29,7 @@ import { watchResources } from './resource-watch.ts'
 const LEFT_OVER_MS = 1_000
 const FOLDER_LOOK_MS = 1_000
 /** The kernel counts threads, which are worth less than processes. */
-const THREADS_PER_PROCESS = 8
+const THREADS_PER_PROCESS = 4
 /** How a shell tells that its program was ended by SIGXFSZ. */
 const FILE_TOO_LARGE = 128 + 25
 
@@ -46,6 +46,8 @@ process.chdir(directory)
 const spec = JSON.parse(readFileSync('spec.json', 'utf8')) as InstanceSpec
 
 const startedMs = Date.now()
+const usualScore =
+  process.platform === 'linux' ? readFileSync('/proc/self/oom_score_adj', 'latin1') : '0'
 // Before anybody can know whom to tell to end: the first process of a namespace does not hear what it
 // has no handler for.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end('stopped'))
@@ -64,6 +66,7 @@ flushCompileCache()
 
 let reason: EndReason = 'exited'
 let running: ChildProcess | undefined
+let currentStep = 0
 let root = ''
 
 try {
@@ -129,6 +132,7 @@ async function beginning(): Promise<Beginning> {
 
 async function runSteps(): Promise<void> {
   for (const [step, command] of spec.steps.entries()) {
+    currentStep = step
     const { code, signal } = await runStep(command)
     if (signal === 'SIGXFSZ' || code === FILE_TOO_LARGE) end('disk')
     const isLast = step === spec.steps.length - 1
@@ -139,12 +143,15 @@ async function runSteps(): Promise<void> {
 function runStep([file = '', ...args]: string[]) {
   return new Promise<{ code?: number; signal?: string }>((resolve) => {
     const [program, ...rest] = confined([file, ...args])
+    // What it starts gets this from it. When the machine has no memory left, a job is to go first.
+    giveUpFirst(true)
     const child = spawn(program ?? file, rest, {
       cwd: root === '' ? spec.workingDirectory : '/',
       env: spec.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
+    giveUpFirst(false)
     running = child
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => log.add('output', chunk))
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.add('error', chunk))
@@ -161,6 +168,12 @@ function runStep([file = '', ...args]: string[]) {
       })
     })
   })
+}
+
+function giveUpFirst(isFirst: boolean): void {
+  if (process.platform !== 'linux') return
+  // What is written back was there before, which anybody may.
+  writeFileSync('/proc/self/oom_score_adj', isFirst ? '1000' : usualScore)
 }
 
 /** The command with what confines it: limits of the kernel, and a user who may do nothing else. */
@@ -214,7 +227,14 @@ function end(why: EndReason): void {
   if (isWaiting) reportEnd({ reason, step: 0 })
   const isPolite = why === 'stopped' || why === 'deadline' || why === 'interrupted'
   signalJob(isPolite ? 'SIGTERM' : 'SIGKILL')
-  setTimeout(() => signalJob('SIGKILL'), isPolite ? spec.graceMs : 0)
+  setTimeout(
+    () => {
+      signalJob('SIGKILL')
+      // What has not gone by then goes with this process, the first one of its namespace.
+      setTimeout(() => reportEnd({ reason, step: currentStep, signal: 'SIGKILL' }), LEFT_OVER_MS)
+    },
+    isPolite ? spec.graceMs : 0,
+  )
 }
 
 function signalJob(signal: NodeJS.Signals): void {
