@@ -31,8 +31,18 @@ export function mountJson(scope: FastifyInstance, operations: AnyOperation[], ca
     const input = parseInput(operation.input, parseBody(body))
     // The list of operations forgets the type that `operation()` has tied to this schema.
     const answer = await operation.run(context, input as never)
-    return reply.type(CONTENT_TYPE).send(JSON.stringify(answer ?? {}))
+    return reply.type(CONTENT_TYPE).send(JSON.stringify(withSeconds(answer ?? {})))
   })
+}
+
+/** Times are numbers of seconds in JSON. */
+function withSeconds(value: unknown): unknown {
+  if (value instanceof Date) return value.getTime() / 1000
+  if (Array.isArray(value)) return value.map(withSeconds)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, withSeconds(inner)]),
+  )
 }
 
 function targetOf({ service, name }: AnyOperation): string {

@@ -7,12 +7,14 @@ import { INNER_PATH } from './protocol.ts'
 import { parseInput } from './validation.ts'
 import { toXml } from './xml-answer.ts'
 
+const DEPTH_MAX = 16
 const NAMESPACE: Record<QueryService, string> = {
   STS: 'https://sts.amazonaws.com/doc/2011-06-15/',
   IAM: 'https://iam.amazonaws.com/doc/2010-05-08/',
+  CloudWatch: 'http://monitoring.amazonaws.com/doc/2010-08-01/',
 }
 
-/** Serves the query protocol of STS and IAM: a form with an `Action`, answered by XML. */
+/** Serves the query protocol of STS, IAM and CloudWatch: a form with an `Action`, answered by XML. */
 export function mountQuery(scope: FastifyInstance, operations: AnyOperation[], caller: Caller) {
   const byName = new Map(
     operations
@@ -45,15 +47,37 @@ export function mountQuery(scope: FastifyInstance, operations: AnyOperation[], c
   })
 }
 
-type FormValue = string | string[]
+type FormValue = string | FormValue[] | { [name: string]: FormValue }
 
-/** The members of a form; `Names.member.1=a&Names.member.2=b` is a list. */
+/**
+ * The members of a form; `Names.member.1=a&Names.member.2=b` is a list, and of
+ * `Items.member.1.Name=a` a list of structures.
+ */
 function fromForm(body: string): Record<string, FormValue> {
-  const members: Record<string, FormValue> = {}
+  const members = new Map<string, [string[], string][]>()
   for (const [key, value] of new URLSearchParams(body)) {
-    const list = /^(\w+)\.member\.\d+$/.exec(key)?.[1]
-    if (list === undefined) members[key] = value
-    else members[list] = [...(Array.isArray(members[list]) ? members[list] : []), value]
+    const [name = '', ...path] = key.split('.')
+    if (path.length > DEPTH_MAX) {
+      throw new AwsError('MalformedInput', `The member ${key.slice(0, 100)} is too deep.`)
+    }
+    members.set(name, [...(members.get(name) ?? []), [path, value]])
   }
-  return members
+  return Object.fromEntries([...members].map(([name, parts]) => [name, fromParts(parts)]))
+}
+
+function fromParts(parts: [string[], string][]): FormValue {
+  const whole = parts.find(([path]) => path.length === 0)
+  if (whole) return whole[1]
+  const inner = new Map<string, [string[], string][]>()
+  const isList = parts.every(([path]) => path[0] === 'member')
+  for (const [path, value] of parts) {
+    const [name = '', ...rest] = isList ? path.slice(1) : path
+    inner.set(name, [...(inner.get(name) ?? []), [rest, value]])
+  }
+  if (!isList) {
+    return Object.fromEntries([...inner].map(([name, found]) => [name, fromParts(found)]))
+  }
+  return [...inner]
+    .sort(([one], [other]) => Number(one) - Number(other))
+    .map(([, found]) => fromParts(found))
 }

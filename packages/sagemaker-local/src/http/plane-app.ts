@@ -10,6 +10,7 @@ import { mountRegistry } from '../registry/mount-registry.ts'
 import { mountS3 } from '../s3/mount-s3.ts'
 import { WatchedCalls } from '../ui-api/watched-calls.ts'
 import { type CallerOptions, createCaller } from './caller.ts'
+import { mountCbor } from './mount-cbor.ts'
 import { awsErrorOf, mountJson } from './mount-json.ts'
 import { mountPages } from './mount-pages.ts'
 import { mountQuery } from './mount-query.ts'
@@ -51,6 +52,7 @@ export function createPlaneApp(options: PlaneAppOptions): FastifyInstance {
     })
     guarded.register(async (scope) => mountJson(scope, operations, caller))
     guarded.register(async (scope) => mountQuery(scope, operations, caller))
+    guarded.register(async (scope) => mountCbor(scope, operations, caller))
     guarded.register(async (scope) => mountRest(scope, watched, caller))
     const { pagesToken: token } = options
     if (token !== undefined) {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { credentialScope } from './credential-scope.ts'
 
 /** The protocols that share the port. */
-export type Protocol = 'json' | 'query' | 'rest' | 'registry' | 'plane' | 's3'
+export type Protocol = 'json' | 'query' | 'cbor' | 'rest' | 'registry' | 'plane' | 's3'
 
 /**
  * Where the routes of the protocols lie inside. No client asks for such a path: a bucket's name
@@ -12,6 +12,7 @@ export const INNER_PATH = {
   json: '/.aws/json',
   query: '/.aws/query',
   rest: '/.aws/rest',
+  cbor: '/.aws/cbor',
   s3: '/.aws/s3',
 } as const
 
@@ -23,6 +24,7 @@ export function protocolOf(request: Pick<IncomingMessage, 'method' | 'headers' |
   const { headers, method } = request
   const url = request.url ?? '/'
   if (headers['x-amz-target'] !== undefined) return 'json'
+  if (headers['smithy-protocol'] === 'rpc-v2-cbor') return 'cbor'
   const scope = credentialScope(headers.authorization, url)
   if (scope?.service === 's3') return 's3'
   if (scope && /^(sagemaker|sagemaker-metrics)$/.test(scope.service)) return 'rest'
@@ -42,7 +44,9 @@ export function innerUrl(request: Pick<IncomingMessage, 'method' | 'headers' | '
   const protocol = protocolOf(request)
   // S3 and the registry decode addresses themselves, and say in their own words when they cannot.
   if (protocol === 'registry') return '/v2'
-  if (protocol === 'rest') return `${INNER_PATH.rest}${isDecodable(url) ? url : '/'}`
+  if (protocol === 'rest' || protocol === 'cbor') {
+    return `${INNER_PATH[protocol]}${isDecodable(url) ? url : '/'}`
+  }
   return protocol === 'plane' ? url : INNER_PATH[protocol]
 }
 

@@ -7,24 +7,16 @@ import {
   listLogGroups,
   listLogStreams,
 } from '../state/log-stream-store.ts'
+import { filterLogEvents } from './filter-log-events.ts'
+import { GroupName, noGroup, readPart, StreamName } from './log-streams.ts'
 import { type OperationContext, operation } from './operation.ts'
-import { type LogPart, type LogQuery, readLog } from './read-log.ts'
+import type { LogQuery } from './read-log.ts'
 
 const PAGE_SIZE = 50
 const EVENTS_MAX = 10_000
 
-const GroupName = z
-  .string()
-  .min(1)
-  .max(512)
-  .regex(/^[.\-_/#A-Za-z0-9]+$/)
-const StreamName = z
-  .string()
-  .min(1)
-  .max(512)
-  .regex(/^[^:*]*$/)
-
 export const logOperations = [
+  filterLogEvents,
   operation({
     service: 'Logs',
     name: 'DescribeLogGroups',
@@ -107,10 +99,6 @@ export const logOperations = [
   }),
 ]
 
-function noGroup(): AwsError {
-  return new AwsError('ResourceNotFoundException', 'The specified log group does not exist.')
-}
-
 function placeOf(token: string | null | undefined, isFromHead: boolean): LogQuery['from'] {
   if (token == null) return isFromHead ? 'head' : 'tail'
   const [, direction, offset = ''] = /^([fb])\/(\d{1,15})$/.exec(token) ?? []
@@ -118,16 +106,6 @@ function placeOf(token: string | null | undefined, isFromHead: boolean): LogQuer
     throw new AwsError('InvalidParameterException', 'The specified nextToken is invalid.')
   }
   return direction === 'f' ? { forward: Number(offset) } : { backward: Number(offset) }
-}
-
-/** A stream whose file is not there has nothing in it yet. */
-async function readPart({ file }: LogStream, query: LogQuery): Promise<LogPart> {
-  try {
-    return await readLog(file, query)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
-    return { events: [], start: 0, end: 0 }
-  }
 }
 
 async function describe({ settings, region }: OperationContext, stream: LogStream) {

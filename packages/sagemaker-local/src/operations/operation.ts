@@ -22,10 +22,11 @@ export const JSON_SERVICES = {
   SageMaker: 'SageMaker',
   Logs: 'Logs_20140328',
   ECR: 'AmazonEC2ContainerRegistry_V20150921',
+  CloudWatch: 'GraniteServiceVersion20100801',
 } as const
 
-/** Services whose operations come as a form with an `Action`. */
-export type QueryService = 'STS' | 'IAM'
+/** Services whose operations come as a form with an `Action`; CloudWatch is asked in either way. */
+export type QueryService = 'STS' | 'IAM' | 'CloudWatch'
 
 /**
  * One operation of AWS. `input` is what AWS would accept: its refusals are told in AWS's words

@@ -1,3 +1,4 @@
+import { cloudWatchOperations } from './cloudwatch.ts'
 import { containerRegistryOperations } from './container-registry.ts'
 import { endpointConfigOperations } from './endpoint-configs.ts'
 import { endpointOperations } from './endpoints.ts'
@@ -7,6 +8,7 @@ import { invokeEndpointWithResponseStream } from './invoke-endpoint-stream.ts'
 import { logOperations } from './logs.ts'
 import { modelOperations } from './models.ts'
 import type { AnyOperation, RestOperation } from './operation.ts'
+import { searchOperations } from './search.ts'
 import { tagOperations } from './tags.ts'
 import { trainingJobOperations } from './training-jobs.ts'
 import { transformJobOperations } from './transform-jobs.ts'
@@ -14,12 +16,14 @@ import { tuningJobOperations } from './tuning-jobs.ts'
 
 /** Every operation with one document in and one out; a new group is one more line. */
 export const operations: AnyOperation[] = [
+  ...cloudWatchOperations,
   ...endpointConfigOperations,
   ...endpointOperations,
   ...containerRegistryOperations,
   ...identityOperations,
   ...logOperations,
   ...modelOperations,
+  ...searchOperations,
   ...tagOperations,
   ...trainingJobOperations,
   ...transformJobOperations,

@@ -104,6 +104,27 @@ export const CreateTrainingJobInput = z.looseObject({
 })
 export type CreateTrainingJobInput = Known<z.infer<typeof CreateTrainingJobInput>>
 
+/**
+ * What UpdateTrainingJob takes: settings of AWS's profiler and debugger, which are described and have no
+ * effect here.
+ */
+export const UpdateTrainingJobInput = z.object({
+  TrainingJobName: ResourceName(),
+  ProfilerConfig: z
+    .looseObject({
+      S3OutputPath: S3Uri.optional(),
+      ProfilingIntervalInMilliseconds: z.int().optional(),
+      DisableProfiler: z.boolean().optional(),
+    })
+    .optional(),
+  ProfilerRuleConfigurations: z
+    .array(z.looseObject({ RuleConfigurationName: z.string().min(1).max(256) }))
+    .max(20)
+    .optional(),
+  ResourceConfig: z.object({ KeepAlivePeriodInSeconds: z.int().min(0).max(3600) }).optional(),
+  RemoteDebugConfig: z.object({ EnableRemoteDebug: z.boolean().optional() }).optional(),
+})
+
 /** The members that a schema names, without those that it lets through. */
 type Known<Input> = {
   [Name in keyof Input as string extends Name ? never : Name]: Input[Name]

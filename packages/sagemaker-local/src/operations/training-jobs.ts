@@ -18,7 +18,7 @@ import { checkTrainingJob } from './check-training-job.ts'
 import { createTrainingJob } from './create-training-job.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName } from './resource-names.ts'
-import { CreateTrainingJobInput } from './training-job-input.ts'
+import { CreateTrainingJobInput, UpdateTrainingJobInput } from './training-job-input.ts'
 
 const SHORT_JOB_MS = 8_000
 const SHORT_JOB_LOOK_MS = 50
@@ -96,6 +96,25 @@ export const trainingJobOperations = [
         moveTo(job, 'Stopping', 'Stopping the training job')
       })
       return undefined
+    },
+  }),
+  operation({
+    service: 'SageMaker',
+    name: 'UpdateTrainingJob',
+    input: UpdateTrainingJobInput,
+    run(context, { TrainingJobName, ResourceConfig, ...changes }) {
+      const { document, arn } = getTrainingJob(context, TrainingJobName)
+      if (document.TrainingJobStatus !== 'InProgress') {
+        throw invalidRequest(
+          `The training job ${TrainingJobName} is ${document.TrainingJobStatus}: what can be updated is a ` +
+            'job that runs. Its warm pool, which ResourceConfig is about, is not kept here.',
+        )
+      }
+      updateTrainingJob(context.state, TrainingJobName, (job) => {
+        Object.assign(job.document, changes)
+        Object.assign(job.document.ResourceConfig, ResourceConfig)
+      })
+      return { TrainingJobArn: arn }
     },
   }),
   operation({

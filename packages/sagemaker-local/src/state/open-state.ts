@@ -39,6 +39,19 @@ CREATE TABLE IF NOT EXISTS log_streams (
   created_ms INTEGER NOT NULL,
   PRIMARY KEY (log_group, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metric_points (
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  dimensions TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  count REAL NOT NULL,
+  sum REAL NOT NULL,
+  min REAL NOT NULL,
+  max REAL NOT NULL,
+  unit TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS metric_points_by_metric
+  ON metric_points (namespace, name, dimensions, time_ms);
 CREATE TABLE IF NOT EXISTS settings (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
