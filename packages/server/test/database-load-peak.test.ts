@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { createClient } from '@millrace/client/client'
+import { expect, test } from 'vitest'
+import { createDatabase } from './database-servers.ts'
+import { createAgent, sendRaw } from './fuzz-client.ts'
+import { type ServerProcess, startServerProcess } from './server-process.ts'
+import { testDatabase } from './shared-database.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+const USUAL = 40
+/** Five times as many as may wait. */
+const TOO_MANY = 1000
+const PENDING_MAX = 200
+const MEMORY_MAX_BYTES = 1024 * 1024 * 1024
+
+/** What a number of clients that never wait were answered, by status. */
+interface Answers {
+  statuses: Map<number, number>
+  withoutPause: number
+  msTaken: number
+  memoryMaxBytes: number
+}
+
+let value = 0
+
+async function load(
+  server: ServerProcess,
+  run_ids: readonly string[],
+  { clients, ms }: { clients: number; ms: number },
+): Promise<Answers> {
+  const agent = createAgent(clients)
+  const answers = { statuses: new Map<number, number>(), withoutPause: 0, memoryMaxBytes: 0 }
+  const startMs = performance.now()
+  const isOver = () => performance.now() - startMs > ms
+  const logOne = async (run_id: string) => {
+    const step = value++
+    const point = { run_id, key: 'm', value: step, timestamp: 1, step }
+    const request = {
+      method: 'POST',
+      url: '/api/2.0/mlflow/runs/log-metric',
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from(JSON.stringify(point)),
+    }
+    const { status, headers } = await sendRaw(server.port, request, agent)
+    answers.statuses.set(status, (answers.statuses.get(status) ?? 0) + 1)
+    if (status !== 200 && headers['retry-after'] === undefined) answers.withoutPause++
+  }
+  const all = Array.from({ length: clients }, async (_, n) => {
+    while (!isOver()) await logOne(run_ids[n % run_ids.length] ?? '')
+  })
+  const watching = (async () => {
+    while (!isOver()) {
+      answers.memoryMaxBytes = Math.max(answers.memoryMaxBytes, memoryOf(server.pid))
+      await wait(100)
+    }
+  })()
+  await Promise.all([...all, watching])
+  agent.destroy()
+  return { ...answers, msTaken: performance.now() - startMs }
+}
+
+function memoryOf(pid: number): number {
+  const [, kilobytes = '0'] =
+    /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kilobytes) * 1024
+}
+
+const perSecond = ({ statuses, msTaken }: Answers) => ((statuses.get(200) ?? 0) * 1000) / msTaken
+
+test(`five times too many clients of ${testDatabase} are refused in order, and it is as fast after them as before`, {
+  timeout: 180_000,
+}, async () => {
+  await using folder = await temporaryFolder()
+  const adminUri = process.env['MILLRACE_TEST_DATABASE_URI']
+  const storage =
+    adminUri === undefined ? [] : [`--backend-store-uri=${await createDatabase(adminUri)}`]
+  await using server = await startServerProcess({
+    folder: folder.path,
+    args: [...storage, `--pending-writes-max=${PENDING_MAX}`],
+  })
+  const client = createClient({ baseUrl: server.url })
+  const runs = await Promise.all(
+    Array.from({ length: 20 }, () => client.runs.create({ experiment_id: '0' })),
+  )
+  const run_ids = runs.map(({ run }) => run.info.run_id)
+  const first = await load(server, run_ids, { clients: USUAL, ms: 1000 })
+
+  const before = await load(server, run_ids, { clients: USUAL, ms: 2000 })
+  const peak = await load(server, run_ids, { clients: TOO_MANY, ms: 4000 })
+  const after = await load(server, run_ids, { clients: USUAL, ms: 2000 })
+
+  expect([...before.statuses.keys(), ...after.statuses.keys()]).toEqual([200, 200])
+  expect([...peak.statuses.keys()].sort()).toEqual([200, 503])
+  expect(peak.withoutPause).toBe(0)
+  expect(peak.memoryMaxBytes).toBeLessThan(MEMORY_MAX_BYTES)
+  // Wide, for machines on which something else runs at one of these times.
+  expect(perSecond(after)).toBeGreaterThan(perSecond(before) / 5)
+  const counts = await Promise.all(
+    run_ids.map(async (run_id) => {
+      const { metrics = [] } = await client.metrics.getHistory({ run_id, metric_key: 'm' })
+      return metrics.length
+    }),
+  )
+  const answered = [first, before, peak, after].map(({ statuses }) => statuses.get(200) ?? 0)
+  const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0)
+  expect(sum(counts)).toBe(sum(answered))
+  expect((await server.terminate()).code).toBe(0)
+})
