@@ -74,9 +74,79 @@ export function joinInOrder(db: Db, tables: readonly RawBuilder<unknown>[]): Raw
   return sql.join(tables, kindOf(db) === 'mysql' ? sql` straight_join ` : sql` cross join `)
 }
 
+/** Whether an index on a text gives its order at all. */
+export function ordersTexts(db: Db): boolean {
+  return kindOf(db) !== 'mysql'
+}
+
 /** What to order by so that an index on a text gives its order. */
 export function textOrder(db: Db, column: Expression<unknown>): Expression<unknown>[] {
   return kindOf(db) === 'postgresql' ? [headOf(column), column] : [column]
+}
+
+interface Nth {
+  /** A table of entries, which `where` calls by the alias. */
+  table: Expression<unknown>
+  where: Expression<SqlBool>
+  descending: boolean
+  count: number
+}
+
+/**
+ * The column `value` of a table called `alias`, in the form that the index on it can answer: of a
+ * text some databases index the head alone, and MySQL gives no order by that.
+ */
+export function valueAt(alias: string, isText: boolean) {
+  const column = sql.ref(`${alias}.value`)
+  const indexed = (db: Db) => (isText && kindOf(db) === 'postgresql' ? headOf(column) : column)
+  const name = sql.ref(alias)
+  return {
+    /** That the value is at least this one, or at most when `descending`. */
+    isFrom(db: Db, value: unknown, descending: boolean): Expression<SqlBool> {
+      const isText = typeof value === 'string' && kindOf(db) === 'postgresql'
+      const bound = isText ? Array.from(value).slice(0, INDEXED_HEAD).join('') : value
+      return descending
+        ? sql<SqlBool>`${indexed(db)} <= ${bound}`
+        : sql<SqlBool>`${indexed(db)} >= ${bound}`
+    },
+    /**
+     * A value that `count` entries do not come after, and not many more. Undefined when there are
+     * fewer entries.
+     */
+    async nth(
+      db: Db,
+      { table, where, descending, count }: Nth,
+    ): Promise<string | number | undefined> {
+      if (isText && kindOf(db) === 'mysql')
+        return nthInPrefix(db, { table, where, descending, count })
+      const { rows } = await sql<{ bound: string | number }>`
+        select ${indexed(db)} as bound from ${table} as ${name} where ${where}
+        order by ${indexed(db)} ${sql.raw(descending ? 'desc' : 'asc')}
+        limit 1 offset ${sql.lit(count - 1)}`.execute(db)
+      return rows[0]?.bound
+    },
+  }
+
+  /**
+   * Rows come in the order of the index that they are read by, though nothing promises that. Were it
+   * otherwise, the value would still be one that so many do not come after, if not the nearest.
+   */
+  async function nthInPrefix(db: Db, { table, where, descending, count }: Nth) {
+    const { rows: totals } = await sql<{ n: number }>`
+      select count(*) as n from ${table} as ${name} where ${where}`.execute(db)
+    const total = Number(totals[0]?.n ?? 0)
+    if (total < count) return undefined
+    const extreme = sql.raw(descending ? 'min' : 'max')
+    const { rows } = await sql<{ bound: string }>`
+      select ${extreme}(found.value) as bound from (
+        select ${name}.run, ${name}.${sql.ref('key')} from ${table} as ${name} where ${where}
+        limit ${sql.lit(count)} offset ${sql.lit(descending ? total - count : 0)}) as listed
+      straight_join ${table} as found
+        on found.run = listed.run and found.${sql.ref('key')} = listed.${sql.ref('key')}`.execute(
+      db,
+    )
+    return rows[0]?.bound
+  }
 }
 
 function headOf(column: Expression<unknown>): Expression<unknown> {

@@ -17,11 +17,14 @@ const LOCK_TIMEOUT_S = 10
 /** A network that swallows what is sent would else hold a writer for as long as it likes. */
 const STATEMENT_TIMEOUT_MS = 60_000
 
+/** Enough for the longest tag: of longer texts a sort would compare the beginning alone. */
+const SORT_LENGTH_BYTES = 32_768
+
 /** Strict about values, lets an experiment have the id 0, and reads what was committed last. */
 const SESSION = [
   `set session sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'`,
   'set session transaction isolation level read committed',
-  `set session innodb_lock_wait_timeout = ${LOCK_TIMEOUT_S}`,
+  `set session innodb_lock_wait_timeout = ${LOCK_TIMEOUT_S}, max_sort_length = ${SORT_LENGTH_BYTES}`,
 ]
 
 /** Kysely on a pool of connections to MySQL or MariaDB; statements stay prepared. */

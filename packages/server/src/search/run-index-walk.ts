@@ -1,5 +1,6 @@
 import { type Expression, type SqlBool, sql } from 'kysely'
-import { type Db, isText, joinInOrder, textOrder } from '../db/dialect.ts'
+import { type Db, isText, joinInOrder, ordersTexts, textOrder } from '../db/dialect.ts'
+import { sortBounded } from './bounded-sort.ts'
 import type { Comparison } from './filter.ts'
 import type { SortValue } from './page-token.ts'
 import { entryProbes } from './run-conditions.ts'
@@ -43,7 +44,12 @@ export async function walkRunIndex(
   if (field === undefined) return walkTime(db, search, { after, limit, conditions: [] })
   if (order.length > 1 || field.kind === 'attribute') {
     const isDefault = order.length === 1 && field.key === 'start_time' && field.descending
-    return isDefault ? walkTime(db, search, { after, limit, conditions: [] }) : undefined
+    if (isDefault) return walkTime(db, search, { after, limit, conditions: [] })
+    return sortBounded(db, search, after, limit)
+  }
+  if (field.kind !== 'metric' && !ordersTexts(db)) {
+    const sorted = await sortBounded(db, search, after, limit)
+    if (sorted !== undefined) return sorted
   }
   // Merging needs an order that this program and the database agree on; texts have collations.
   if (field.kind !== 'metric' && experiments.length > 1) return undefined
