@@ -54,6 +54,21 @@ echo "job's own" > /tmp/scratch && echo w > /opt/ml/model/w
   expect(image).toMatch(/^sha256:/)
 })
 
+test('an image of the registry is charged for its own processes alone', async () => {
+  // So little for each job that the rest of the machine holds more.
+  await using small = await startTestPlane({ places: 200 })
+  const jobs = await trainingClient(small)
+  const files = { 'usr/local/bin/train': '#!/bin/sh\nsleep 2\n' }
+  const layers = [await imageLayer(small.directory, files, ['/bin/sh', '/bin/sleep'])]
+  await pushImage(small.url, 'team/quiet', layers, { Env: ['PATH=/usr/local/bin:/bin'] })
+  await jobs.create('quiet', 'team/quiet:1.0')
+
+  const job = await jobs.ended('quiet')
+
+  expect(job.FailureReason).toBeUndefined()
+  expect(job.TrainingJobStatus).toBe('Completed')
+})
+
 test('a layer that writes through a link of a lower one is refused, and nothing is written', async () => {
   const target = join(running.directory, 'target')
   await mkdir(target)

@@ -56,6 +56,8 @@ export function enterPrivateRoot(spec: InstanceSpec): string {
   }
   mkdirSync(join(root, '/proc'), { recursive: true })
   mounts.add('millrace', join(root, '/proc'), 'proc', 'defaults')
+  // This process stays outside of an image's root, and counts the job's processes and no others.
+  if (root !== '') mounts.add('millrace', '/proc', 'proc', 'defaults')
   if (existsSync(join(root, '/dev/shm'))) {
     // Files in memory are in no process, so that nobody would count them.
     const options = `mode=1777,size=${spec.limits.memoryBytes}`
