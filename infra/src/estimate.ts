@@ -107,7 +107,9 @@ export function estimateText(deployment: Deployment, region: (typeof REGIONS)[nu
   const lines = estimate(deployment, region)
   const total = lines.reduce((sum, { dollars }) => sum + dollars, 0)
   return [
-    `About ${total.toFixed(0)} US dollars a month in ${region} (${prices.source}, ${prices.date}; traffic to the internet, requests and users of Cognito not counted):`,
+    `About ${total.toFixed(0)} US dollars a month in ${region}, for ${HOURS} hours of little use.`,
+    'Not counted: traffic to the internet and between zones, requests, users of Cognito, tax; no free tier and no discount.',
+    `Prices of ${prices.date}: ${prices.source}.`,
     ...lines.map(({ what, dollars }) => `  ${dollars.toFixed(2).padStart(8)}  ${what}`),
     '',
   ].join('\n')
