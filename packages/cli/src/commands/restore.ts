@@ -9,23 +9,24 @@ export function addRestoreCommand(program: Command): void {
     .helpOption('--help')
     .allowExcessArguments(false)
     .description('Restore a backup into an empty database, of any kind, and empty artifact stores.')
-    .argument('<directory>', 'where the backups are')
+    .argument(
+      '<place>',
+      'the directory where the backups are, or one in a file, by its path or URI',
+    )
     .option('--snapshot <id>', 'another backup of the directory than the latest')
   addStorageOptions(command).action(restoreBackup)
 }
 
 async function restoreBackup(
-  directory: string,
+  place: string,
   flags: Record<string, unknown> & { snapshot?: string },
 ): Promise<void> {
   process.title = 'millrace restore'
   const { database, settings } = readStorage(flags)
   const { restore } = await import('@millrace/server/upkeep/restore')
-  await restore({
-    folder: resolve(directory),
-    id: flags.snapshot,
-    database,
-    settings,
-    print: (line) => process.stdout.write(`${line}\n`),
-  })
+  const { isArchive, withArchive } = await import('@millrace/server/upkeep/backup-archive')
+  const print = (line: string) => process.stdout.write(`${line}\n`)
+  const from = (folder: string) =>
+    restore({ folder, id: flags.snapshot, database, settings, print })
+  await (isArchive(place) ? withArchive(place, settings, from) : from(resolve(place)))
 }
