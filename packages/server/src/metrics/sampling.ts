@@ -1,5 +1,5 @@
-import { identity, orderColumn, sortWithinKey } from './point-order.ts'
-import { type Int64, intAt, type Points, pickPoints } from './points.ts'
+import { compareValues, identity, orderColumn, sortWithinKey } from './point-order.ts'
+import { type Int64, intAt, type Points, pickPoints, slicePoints } from './points.ts'
 
 /** Steps from and to, both included. */
 export interface StepRange {
@@ -14,6 +14,7 @@ export interface StepRange {
  * by itself and by rows, where 3.6 sampled the distinct steps of all runs together.
  */
 export function samplePoints(points: Points, maxResults: number, range?: StepRange): Points {
+  if (isInStepOrder(points)) return sampleInOrder(points, maxResults, range)
   const indices = listInStepOrder(points, range)
   const n = indices.length
   if (n <= maxResults) return pickPoints(points, indices)
@@ -21,6 +22,57 @@ export function samplePoints(points: Points, maxResults: number, range?: StepRan
   for (let i = 0; i < maxResults; i++) picked[i] = indices[stretchStart(i, n, maxResults)] as number
   picked[maxResults - 1] = indices[n - 1] as number
   return pickPoints(points, picked)
+}
+
+const inStepOrder = new WeakMap<Points, boolean>()
+
+/**
+ * Whether a series, which is in the order of time, is in that of its steps too, as most are.
+ * Remembered for a series that is kept: then a sample costs no more than what is in it.
+ */
+function isInStepOrder(points: Points): boolean {
+  let isSorted = inStepOrder.get(points)
+  if (isSorted === undefined) {
+    isSorted = isAscending(points)
+    inStepOrder.set(points, isSorted)
+  }
+  return isSorted
+}
+
+function isAscending({ n, steps, timestamps, values }: Points): boolean {
+  if (!(steps instanceof Float64Array && timestamps instanceof Float64Array)) return false
+  for (let i = 1; i < n; i++) {
+    const step = (steps[i] as number) - (steps[i - 1] as number)
+    if (step < 0) return false
+    if (step > 0) continue
+    const time = (timestamps[i] as number) - (timestamps[i - 1] as number)
+    if (time < 0) return false
+    if (time === 0 && compareValues(values[i] as number, values[i - 1] as number) < 0) return false
+  }
+  return true
+}
+
+function sampleInOrder(points: Points, maxResults: number, range: StepRange | undefined): Points {
+  const from = range ? firstWhere(points, (step) => step >= range.start) : 0
+  const to = range ? firstWhere(points, (step) => step > range.end) : points.n
+  const n = Math.max(0, to - from)
+  if (n <= maxResults) return slicePoints(points, from, from + n)
+  const picked = new Uint32Array(maxResults)
+  for (let i = 0; i < maxResults; i++) picked[i] = from + stretchStart(i, n, maxResults)
+  picked[maxResults - 1] = to - 1
+  return pickPoints(points, picked)
+}
+
+/** The first point whose step passes a test that all later ones pass too. */
+function firstWhere({ n, steps }: Points, passes: (step: Int64) => boolean): number {
+  let from = 0
+  let to = n
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if (passes(steps[middle] as Int64)) to = middle
+    else from = middle + 1
+  }
+  return from
 }
 
 /** Where stretch `i` of `n` rows in `m` begins, as SQL's NTILE cuts them: longer ones first. */

@@ -1,10 +1,11 @@
 import { compileOnce, type Db, insertRows } from '../db/dialect.ts'
 import type { Int64 } from '../db/schema.ts'
 import { decodeBlockInto, encodeBlock, encodeOne } from '../metrics/block-codec.ts'
-import { decodeChunk } from '../metrics/chunk-codec.ts'
+import { type MergedSeries, mergeSeries } from '../metrics/merged-series.ts'
 import { sortAndDropEquals } from '../metrics/point-order.ts'
 import { type Points, PointsBuilder, selectKeys } from '../metrics/points.ts'
 import type { RunRow } from './run-store.ts'
+import { readSealed } from './sealed-series.ts'
 
 const insertTail = insertRows('metric_tail', {
   columns: ['run', 'experiment', 'folded', 'n', 'data'],
@@ -37,34 +38,19 @@ const selectTail = compileOnce<{ experiment: number; run: number }, { data: Uint
       .orderBy('id'),
 )
 
-const selectChunks = compileOnce<{ run: number; key: number }, { data: Uint8Array }>((db, param) =>
-  db
-    .selectFrom('metric_chunk')
-    .select('data')
-    .where('run', '=', param('run'))
-    .where('last_key', '>=', param('key'))
-    .where('first_key', '<=', param('key')),
-)
-
 /**
  * All points of one metric of a run by (timestamp, step, value), each once. The tail is read before
  * the chunks: a point that is sealed in between is then seen twice and drops out, and none is
  * missed.
  */
-export async function readSeries(
+export async function openSeries(
   db: Db,
-  { id: run, experiment }: Pick<RunRow, 'id' | 'experiment'>,
+  run: Pick<RunRow, 'id' | 'uuid' | 'experiment'>,
   key: number,
-): Promise<Points> {
-  const only = new Set([key])
-  const tail = await selectTail(db, { experiment, run })
-  const chunks = await selectChunks(db, { run, key })
-  const builder = new PointsBuilder()
-  for (const { data } of chunks) builder.append(decodeChunk(data, only))
-  if (tail.length > 0) {
-    const unsealed = new PointsBuilder()
-    for (const { data } of tail) decodeBlockInto(unsealed, data)
-    builder.append(selectKeys(unsealed.points(), only))
-  }
-  return sortAndDropEquals(builder.points())
+): Promise<MergedSeries> {
+  const tail = await selectTail(db, { experiment: run.experiment, run: run.id })
+  const sealed = await readSealed(db, run, key)
+  const unsealed = new PointsBuilder()
+  for (const { data } of tail) decodeBlockInto(unsealed, data)
+  return mergeSeries(sealed, sortAndDropEquals(selectKeys(unsealed.points(), new Set([key]))))
 }

@@ -4,10 +4,11 @@ import { HISTORY_BULK_MAX, HISTORY_INTERVAL_MAX, HISTORY_RUNS_MAX } from '@millr
 import type { Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import { type Handlers, JsonText } from '../handlers.ts'
-import { intAt, type Points, slicePoints } from '../metrics/points.ts'
+import type { MergedSeries } from '../metrics/merged-series.ts'
+import { intAt, type Points, PointsBuilder } from '../metrics/points.ts'
 import { type StepRange, samplePoints } from '../metrics/sampling.ts'
 import { parsePageToken } from '../search/page-token.ts'
-import { readSeries } from './metric-store.ts'
+import { openSeries } from './metric-store.ts'
 import { doubleText } from './run-reading.ts'
 import { findRun, requireRunId } from './run-store.ts'
 
@@ -16,15 +17,10 @@ export const metrics: Handlers<Api['metrics']> = {
     const { metric_key, max_results, page_token } = input
     if (max_results !== undefined && max_results <= 0) throw badMaxResults(max_results)
     const offset = parseOffsetToken(page_token)
-    const points = await findSeries(db, requireRunId(input), metric_key)
-    const to =
-      max_results === undefined ? points.n : Math.min(points.n, offset + Number(max_results))
-    const page = slicePoints(
-      points,
-      Math.min(offset, points.n),
-      Math.max(to, Math.min(offset, points.n)),
-    )
-    const token = to < points.n ? `,"next_page_token":"${formatOffsetToken(to)}"` : ''
+    const series = await findSeries(db, requireRunId(input), metric_key)
+    const to = max_results === undefined ? series.n : offset + Number(max_results)
+    const page = series.slice(offset, to)
+    const token = to < series.n ? `,"next_page_token":"${formatOffsetToken(to)}"` : ''
     if (page.n === 0) return new JsonText('{}')
     return new JsonText(`{"metrics":[${pointTexts(metric_key, page).join(',')}]${token}}`)
   },
@@ -43,7 +39,8 @@ export const metrics: Handlers<Api['metrics']> = {
     }
     const texts: string[] = []
     for (const run_id of run_ids) {
-      const points = samplePoints(await findSeries(db, run_id, metric_key), max, range)
+      const series = await findSeries(db, run_id, metric_key)
+      const points = samplePoints(series.slice(0, series.n), max, range)
       texts.push(...pointTexts(metric_key, points, run_id))
     }
     return new JsonText(texts.length === 0 ? '{}' : `{"metrics":[${texts.join(',')}]}`)
@@ -57,9 +54,8 @@ export const metrics: Handlers<Api['metrics']> = {
     const max = Math.min(Number(max_results ?? HISTORY_BULK_MAX), HISTORY_BULK_MAX)
     const texts: string[] = []
     for (const run_id of [...new Set(run_ids)].sort()) {
-      const points = await findSeries(db, run_id, metric_key)
-      const room = Math.max(0, max - texts.length)
-      const page = slicePoints(points, 0, Math.min(points.n, room))
+      const series = await findSeries(db, run_id, metric_key)
+      const page = series.slice(0, max - texts.length)
       texts.push(...pointTexts(metric_key, page, run_id))
     }
     return new JsonText(`{"metrics":[${texts.join(',')}]}`)
@@ -76,20 +72,15 @@ function formatOffsetToken(offset: number): string {
   return Buffer.from(`{"offset": ${offset}}`).toString('base64')
 }
 
-const NO_POINTS: Points = {
-  n: 0,
-  keys: new Int32Array(0),
-  steps: new Float64Array(0),
-  timestamps: new Float64Array(0),
-  values: new Float64Array(0),
-}
+const NO_POINTS = new PointsBuilder(0).points()
+const NO_SERIES: MergedSeries = { n: 0, slice: () => NO_POINTS }
 
 /** The series of a run; empty when the run or the metric is unknown, as in MLflow 3.17. */
-async function findSeries(db: Db, run_id: string, metric_key: string): Promise<Points> {
+async function findSeries(db: Db, run_id: string, metric_key: string): Promise<MergedSeries> {
   const run = await findRun(db, run_id)
-  if (run === undefined) return NO_POINTS
+  if (run === undefined) return NO_SERIES
   const key = (await keyNames(db).find(db, [metric_key])).get(metric_key)
-  return key === undefined ? NO_POINTS : readSeries(db, run, key)
+  return key === undefined ? NO_SERIES : openSeries(db, run, key)
 }
 
 /** Points as JSON texts; written by hand because objects would cost more than the read. */
