@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { parseServerUri } from '../src/db/server-address.ts'
 import { connect } from '../src/db/server-database.ts'
 
@@ -28,6 +28,8 @@ interface Options {
   connectionsMax?: number
   /** Further arguments of the server's program. */
   args?: readonly string[]
+  /** The PostgreSQL server that this one copies and follows, as a standby. */
+  primaryUri?: string
   /** Where its data is, instead of a folder of its own that is removed. */
   folder?: string
 }
@@ -41,10 +43,10 @@ export async function startDatabaseServer(
   if (programs === undefined) return undefined
   const directory = options.folder ?? mkdtempSync(join(tmpdir(), `millrace-${kind}-`))
   const data = join(directory, 'data')
-  mkdirSync(data)
+  mkdirSync(data, { mode: 0o700 })
   const owner = ownerOf(kind)
   if (owner !== undefined) for (const each of [directory, data]) chownSync(each, owner, owner)
-  initialise(kind, programs, data, owner)
+  initialise(kind, programs, { data, owner, primaryUri: options.primaryUri })
 
   const port = await freePort()
   let child: ChildProcess | undefined
@@ -156,41 +158,41 @@ export function ownerOf(kind: ServerKind): number | undefined {
   return undefined
 }
 
-function initialise(
-  kind: ServerKind,
-  programs: Programs,
-  data: string,
-  owner: number | undefined,
-): void {
-  const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
-  const args =
-    kind === 'mariadb' && programs.initialise === programs.server
-      ? ['--no-defaults', '--initialize-insecure', `--datadir=${data}`, ...asRoot]
-      : kind === 'postgresql'
-        ? [
-            '-D',
-            data,
-            '-U',
-            'millrace',
-            '--auth=trust',
-            '-E',
-            'UTF8',
-            '--no-sync',
-            '--locale=C.UTF-8',
-          ]
-        : [
-            '--no-defaults',
-            `--datadir=${data}`,
-            '--auth-root-authentication-method=normal',
-            '--skip-test-db',
-            ...asRoot,
-          ]
-  const { status, stderr, stdout } = spawnSync(programs.initialise, args, {
+interface Initialising {
+  data: string
+  owner: number | undefined
+  primaryUri: string | undefined
+}
+
+function initialise(kind: ServerKind, programs: Programs, options: Initialising): void {
+  const { data, owner } = options
+  const [program, args] = initialisation(kind, programs, options)
+  const { status, stderr, stdout } = spawnSync(program, args, {
     encoding: 'utf8',
     cwd: data,
     ...(owner !== undefined && { uid: owner, gid: owner }),
   })
-  if (status !== 0) throw new Error(`${programs.initialise} failed: ${stderr || stdout}`)
+  if (status !== 0) throw new Error(`${program} failed: ${stderr || stdout}`)
+}
+
+function initialisation(
+  kind: ServerKind,
+  { server, initialise: program }: Programs,
+  { data, primaryUri }: Initialising,
+): [program: string, args: string[]] {
+  if (primaryUri !== undefined) {
+    const copies = ['--write-recovery-conf', '--checkpoint=fast', '--no-sync']
+    return [join(dirname(server), 'pg_basebackup'), ['-D', data, '-d', primaryUri, ...copies]]
+  }
+  if (kind === 'postgresql') {
+    const user = ['-U', 'millrace', '--auth=trust']
+    return [program, ['-D', data, ...user, '-E', 'UTF8', '--no-sync', '--locale=C.UTF-8']]
+  }
+  const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
+  const where = ['--no-defaults', `--datadir=${data}`]
+  if (program === server) return [program, [...where, '--initialize-insecure', ...asRoot]]
+  const login = ['--auth-root-authentication-method=normal', '--skip-test-db']
+  return [program, [...where, ...login, ...asRoot]]
 }
 
 function argumentsOf(

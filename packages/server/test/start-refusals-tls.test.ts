@@ -189,7 +189,8 @@ function tlsArguments(kind: 'postgresql' | 'mariadb'): string[] {
     'host all millrace all trust\nhostssl all ada all scram-sha-256 clientcert=verify-ca\n',
   )
   const files = { ssl_ca_file: ca, ssl_cert_file: crt, ssl_key_file: key, hba_file: at('hba.conf') }
-  const settings = { ssl: 'on', ...files }
+  // What PostgreSQL 13 does not do by itself.
+  const settings = { ssl: 'on', password_encryption: 'scram-sha-256', ...files }
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }
 
