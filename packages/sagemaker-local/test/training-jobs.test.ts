@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DescribeLogStreamsCommand, GetLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import {
@@ -121,6 +121,25 @@ env | sort | sed 's/=.*//' | tr '\\n' ' '
     await expect(client.archive('out/failing/output/model.tar.gz')).rejects.toThrow(
       /does not exist/,
     )
+  })
+
+  test('that puts links in place of its results has us neither read nor write what is not its own', async () => {
+    const secrets = await mkdtemp(join(running.directory, 'secrets-'))
+    await writeFile(join(secrets, 'key'), 'secret')
+    const train = (code: number) => `#!/bin/sh
+rmdir /opt/ml/model && ln -s ${secrets} /opt/ml/model
+mv /opt/ml/output /tmp/was && ln -s ${secrets} /opt/ml/output
+ln -s ${secrets}/written /opt/ml/model.tar.gz
+ln -s ${secrets}/key /tmp/was/failure && [ ${code} = 0 ] || { rm /opt/ml/output && mv /tmp/was /opt/ml/output; }
+exit ${code}
+`
+    await client.create('linking', await client.image(train(0)))
+    await client.create('telling', await client.image(train(1)))
+
+    expect((await client.ended('linking')).TrainingJobStatus).toBe('Completed')
+    expect(await client.archive('out/linking/output/model.tar.gz')).toEqual({})
+    expect(await readdir(secrets)).toEqual(['key'])
+    expect((await client.ended('telling')).FailureReason).not.toContain('secret')
   })
 
   test('that is stopped is asked to end, and what it has made is kept', async () => {

@@ -21,12 +21,13 @@ export async function restoreCheckpoints(
 
 /**
  * Brings S3 into line with the checkpoints of a job while it runs, what it deletes too, and once more
- * when it has ended. What others add in S3 meanwhile stays there.
+ * when it has ended. What others add in S3 meanwhile stays there. `findFolder` gives the folder, or
+ * nothing when the job has none of its own any more.
  */
 export async function mirrorCheckpoints(
   store: ObjectStore,
   uri: string,
-  folder: string,
+  findFolder: () => Promise<string | undefined>,
   ended: AbortSignal,
 ): Promise<void> {
   const { bucket, key } = parseS3Uri(uri)
@@ -37,10 +38,11 @@ export async function mirrorCheckpoints(
   }
   for (;;) {
     const isLast = ended.aborted
-    const found = await listVersions(folder)
+    const folder = await findFolder()
+    const found = folder === undefined ? new Map<string, string>() : await listVersions(folder)
     for (const [path, version] of found) {
       if (uploaded.get(path) === version) continue
-      await uploadFile(store, join(folder, path), { bucket, key: `${prefix}${path}` })
+      await uploadFile(store, join(folder ?? '', path), { bucket, key: `${prefix}${path}` })
       uploaded.set(path, version)
     }
     const gone = [...uploaded.keys()].filter((path) => !found.has(path))

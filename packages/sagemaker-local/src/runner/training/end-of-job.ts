@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InstanceEnd, InstanceSpec } from '../instance/instance-spec.ts'
+import { findOwnPath } from './own-path.ts'
 import type { Outcome, TrainingJob } from './training-job.ts'
 
 const FAILURE_CHARACTERS = 1024
@@ -84,7 +85,8 @@ async function overLimit(directory: string, reason: 'memory' | 'processes' | 'di
 /** What the job says of its failure, else what SageMaker's training toolkit would say of it. */
 async function failureText(end: InstanceEnd | undefined, directory: string): Promise<string> {
   const code = end?.code ?? 137
-  const told = await readFile(join(directory, 'ml', 'output', 'failure'), 'utf8').catch(() => '')
+  const file = await findOwnPath(directory, join('ml', 'output', 'failure'))
+  const told = file === undefined ? '' : await readFile(file, 'utf8').catch(() => '')
   if (told.trim() !== '') {
     return `AlgorithmError: ${told.slice(0, FAILURE_CHARACTERS - 64)}, exit code: ${code}`
   }

@@ -6,6 +6,7 @@ import type { JobContext } from '../job-kind.ts'
 import { mirrorCheckpoints } from './checkpoints.ts'
 import { endOfJob, type Next } from './end-of-job.ts'
 import { hostDirectory } from './job-layout.ts'
+import { findOwnPath } from './own-path.ts'
 import { hostsOf } from './prepare-job.ts'
 import { moveTo, type TrainingJob, updateTrainingJob } from './training-job.ts'
 
@@ -43,7 +44,7 @@ export async function trainJob(
     ? mirrorCheckpoints(
         job.objects,
         checkpoints.S3Uri,
-        join(directories[0] ?? '', 'ml', 'checkpoints'),
+        () => findOwnPath(directories[0] ?? '', join('ml', 'checkpoints')),
         over.signal,
       )
     : Promise.resolve()

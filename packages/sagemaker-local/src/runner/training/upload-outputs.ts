@@ -1,9 +1,10 @@
 import type { Stats } from 'node:fs'
-import { cp, lstat, readdir } from 'node:fs/promises'
+import { cp, lstat, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { create, type ReadEntry } from 'tar'
 import type { ObjectStore } from '../../s3/object-store.ts'
 import { parseS3Uri, uploadDirectory, uploadFile } from '../../s3/object-transfer.ts'
+import { findOwnPath } from './own-path.ts'
 import type { TrainingJobDocument } from './training-job.ts'
 
 /** Where the model of a job will be, whether it gets there or not. */
@@ -18,7 +19,8 @@ export function modelUri(
 /**
  * Uploads what the instances of a job have left in `model` and `output/data`: as one archive each,
  * with the contents of the folder at its top, or as they are when the client wants no compression.
- * Files of the same name of several instances take each other's place.
+ * Files of the same name of several instances take each other's place. What is no folder of the job's
+ * own any more, removed or a link to elsewhere, counts as empty.
  */
 export async function uploadOutputs(
   store: ObjectStore,
@@ -34,17 +36,27 @@ export async function uploadOutputs(
     { folder: 'ml/output/data', name: 'output', isAlwaysThere: false },
   ]
   for (const { folder, name, isAlwaysThere } of kinds) {
-    const [first = '', ...others] = hosts.map(({ directory }) => join(directory, folder))
-    for (const other of others) await cp(other, first, { recursive: true, filter: isPlain })
-    const names = await readdir(first)
+    const found = await Promise.all(hosts.map(({ directory }) => findOwnPath(directory, folder)))
+    const [first, ...others] = found.filter((path) => path !== undefined)
+    for (const other of others) {
+      if (first) await cp(other, first, { recursive: true, filter: isPlain })
+    }
+    const names = first === undefined ? [] : await readdir(first)
     if (names.length === 0 && !isAlwaysThere) continue
-    if (isPacked) {
-      const file = join(first, '..', `${name}.tar.gz`)
-      await pack(file, first, names)
-      await uploadFile(store, file, parseS3Uri(`${output}${name}.tar.gz`))
-    } else {
-      const place = `${output}${name === 'model' ? 'model' : 'data'}`
-      await uploadDirectory(store, first, parseS3Uri(place))
+    // Not where the job could have put a link for us to write through.
+    const scratch = await mkdtemp(join(hosts[0]?.directory ?? '', 'upload-'))
+    const content = first ?? (await mkdtemp(join(scratch, 'empty-')))
+    try {
+      if (isPacked) {
+        const file = join(scratch, `${name}.tar.gz`)
+        await pack(file, content, names)
+        await uploadFile(store, file, parseS3Uri(`${output}${name}.tar.gz`))
+      } else {
+        const place = `${output}${name === 'model' ? 'model' : 'data'}`
+        await uploadDirectory(store, content, parseS3Uri(place))
+      }
+    } finally {
+      await rm(scratch, { recursive: true, force: true })
     }
   }
 }
