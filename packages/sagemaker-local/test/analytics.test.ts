@@ -1,7 +1,3 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import {
   AddTagsCommand,
@@ -10,18 +6,14 @@ import {
   UpdateTrainingJobCommand,
 } from '@aws-sdk/client-sagemaker'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import {
-  missingPython,
-  type PythonEnvironmentName,
-  pythonOf,
-} from '../../../tools/setup/python-environments.ts'
+import type { PythonEnvironmentName } from '../../../tools/setup/python-environments.ts'
 import { decodeCbor, encodeCbor } from '../src/http/cbor.ts'
+import { needPython, observe } from './python-client.ts'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
 import { GROUP, trainingClient } from './training-client.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
-const run = promisify(execFile)
 const PRINTING = `#!/bin/sh
 for loss in 0.75 0.5 0.25; do echo "loss=$loss; rows=10"; done
 echo "the end -1"
@@ -61,31 +53,11 @@ afterAll(() => running[Symbol.asyncDispose]())
 test.for<PythonEnvironmentName>(['sagemaker-2.257', 'sagemaker-1.72'])(
   'the analytics of the SDK in %s see what a job has measured, and its boto3 what it has put',
   async (environment, context) => {
-    const python = pythonOf(environment)
-    const there = await run(python, ['--version']).then(
-      () => true,
-      () => false,
-    )
-    if (!there && process.env['CI']) throw new Error(missingPython(environment))
-    context.skip(!there, missingPython(environment))
-    const home = await mkdtemp(join(running.directory, 'home-'))
-    await writeFile(
-      join(home, 'config'),
-      `[default]\nendpoint_url = ${running.url}\nregion = us-east-1\n`,
-    )
-    const script = join(import.meta.dirname, 'analytics_clients.py')
+    await needPython(environment, context)
 
-    const { stdout } = await run(python, [script, 'measured', environment], {
-      env: {
-        HOME: home,
-        AWS_CONFIG_FILE: join(home, 'config'),
-        AWS_ACCESS_KEY_ID: 'test',
-        AWS_SECRET_ACCESS_KEY: 'test',
-        NO_PROXY: '127.0.0.1',
-      },
-    })
+    const args = ['measured', environment]
+    const observed = await observe(running, environment, 'analytics_clients.py', args)
 
-    const observed = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>
     // The other one has no pandas, which the analytics are made of.
     if (environment === 'sagemaker-2.257') {
       expect(observed['frame']).toEqual({ loss: 0.5, rows: 10 })

@@ -8,6 +8,7 @@ import { invokeEndpointWithResponseStream } from './invoke-endpoint-stream.ts'
 import { logOperations } from './logs.ts'
 import { modelOperations } from './models.ts'
 import type { AnyOperation, RestOperation } from './operation.ts'
+import { processingJobOperations } from './processing-jobs.ts'
 import { searchOperations } from './search.ts'
 import { tagOperations } from './tags.ts'
 import { trainingJobOperations } from './training-jobs.ts'
@@ -23,6 +24,7 @@ export const operations: AnyOperation[] = [
   ...identityOperations,
   ...logOperations,
   ...modelOperations,
+  ...processingJobOperations,
   ...searchOperations,
   ...tagOperations,
   ...trainingJobOperations,

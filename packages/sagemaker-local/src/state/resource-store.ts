@@ -8,6 +8,7 @@ export type ResourceKind =
   | 'endpoint-config'
   | 'endpoint'
   | 'transform-job'
+  | 'processing-job'
   | 'repository'
   | 'image'
 

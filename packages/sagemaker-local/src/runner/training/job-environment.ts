@@ -14,10 +14,9 @@ export interface HostConfig {
   cpus: number
 }
 
-/** The variables of every job: who it is, where AWS and the tracking server are, and nothing of ours. */
-export function platformEnvironment(
+/** The variables of every program: the machine, and where AWS is. */
+export function machineEnvironment(
   settings: PlaneSettings,
-  job: TrainingJob,
   region: string,
 ): Record<string, string> {
   const key = settings.accessKeys[0]
@@ -27,14 +26,25 @@ export function platformEnvironment(
     USER: 'sagemaker-user',
     LOGNAME: 'sagemaker-user',
     PYTHONUNBUFFERED: '1',
-    TRAINING_JOB_NAME: job.name,
-    TRAINING_JOB_ARN: job.arn,
     AWS_REGION: region,
     AWS_DEFAULT_REGION: region,
     AWS_ACCESS_KEY_ID: key?.accessKeyId ?? 'millrace',
     AWS_SECRET_ACCESS_KEY: key?.secretAccessKey ?? 'millrace',
     AWS_ENDPOINT_URL: settings.url,
     S3_ENDPOINT_URL: settings.url,
+  }
+}
+
+/** The variables of every training job: who it is, where AWS and the tracking server are, and nothing of ours. */
+export function platformEnvironment(
+  settings: PlaneSettings,
+  job: TrainingJob,
+  region: string,
+): Record<string, string> {
+  return {
+    ...machineEnvironment(settings, region),
+    TRAINING_JOB_NAME: job.name,
+    TRAINING_JOB_ARN: job.arn,
     ...trackingEnvironment(settings, job),
     ...job.document.Environment,
   }

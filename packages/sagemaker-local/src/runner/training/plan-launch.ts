@@ -52,7 +52,11 @@ export function planLaunch(
 ): Promise<Launch> {
   switch (launch.program.kind) {
     case 'command':
-      return planCommand(training, launch, launch.program.python)
+      return planCommand(training.document.AlgorithmSpecification, {
+        ...launch,
+        ml: launch.config.ml,
+        wanted: launch.program.python,
+      })
     case 'image':
       return planImage(job, training, launch, launch.program)
     case 'directory':
@@ -62,22 +66,27 @@ export function planLaunch(
   }
 }
 
+/** The command of an image in place of its own. */
+export interface ContainerCommand {
+  ContainerEntrypoint?: string[] | undefined
+  ContainerArguments?: string[] | undefined
+}
+
+interface CommandOptions extends Pick<LaunchOptions, 'directory' | 'base' | 'options'> {
+  /** What the job takes for /opt/ml. */
+  ml: string
+  wanted: WantedPython
+}
+
 /** A command of the client's, with a Python of the job's own that it can add packages to. */
-async function planCommand(
-  { document }: TrainingJob,
-  { config, directory, base, options }: LaunchOptions,
-  wanted: WantedPython,
+export async function planCommand(
+  { ContainerEntrypoint = [], ContainerArguments = [] }: ContainerCommand,
+  { directory, base, options, ml, wanted }: CommandOptions,
 ): Promise<Launch> {
-  const { ContainerEntrypoint = [], ContainerArguments = [] } = document.AlgorithmSpecification
-  const own = await ownPython(
-    await preparePython(wanted, [], options),
-    directory,
-    config.ml,
-    options,
-  )
+  const own = await ownPython(await preparePython(wanted, [], options), directory, ml, options)
   return {
     steps: [[...ContainerEntrypoint, ...ContainerArguments]],
-    workingDirectory: config.ml,
+    workingDirectory: ml,
     environment: { ...base, PATH: [...own.path, ...SYSTEM_PATH].join(':') },
     visible: own.visible,
   }
@@ -90,19 +99,29 @@ async function planImage(
   { base }: LaunchOptions,
   image: { repository: string; reference: string },
 ): Promise<Launch> {
+  const { ContainerEntrypoint, ContainerArguments } = document.AlgorithmSpecification
+  const words = ContainerArguments ?? (ContainerEntrypoint ? [] : ['train'])
+  const command = { ContainerEntrypoint, ContainerArguments: words }
+  return planContainer(job, image, command, { base, own: document.Environment ?? {} })
+}
+
+/** An image of the registry with a command; `own` are the variables that win over those of the image. */
+export async function planContainer(
+  job: JobContext,
+  image: { repository: string; reference: string },
+  { ContainerEntrypoint, ContainerArguments = [] }: ContainerCommand,
+  { base, own }: { base: Record<string, string>; own: Record<string, string> },
+): Promise<Launch> {
   const folder = join(job.settings.directory, 'images')
   const { root, entrypoint, environment, workingDirectory } = await unpackImage(
     job.images,
     image,
     folder,
   )
-  const { ContainerEntrypoint, ContainerArguments } = document.AlgorithmSpecification
-  const program = ContainerEntrypoint ?? entrypoint
-  const args = ContainerArguments ?? (ContainerEntrypoint ? [] : ['train'])
   return {
-    steps: [[...program, ...args]],
+    steps: [[...(ContainerEntrypoint ?? entrypoint), ...ContainerArguments]],
     workingDirectory,
-    environment: { PATH: SYSTEM_PATH.join(':'), ...base, ...environment, ...document.Environment },
+    environment: { PATH: SYSTEM_PATH.join(':'), ...base, ...environment, ...own },
     visible: [],
     image: root,
   }
