@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FakeCluster, startCluster } from '../test/fake-cluster.ts'
+import { schemaProblem } from '../test/job-schema.ts'
 import { dockerJob, type ObservedJob } from '../test/project-jobs.ts'
 import type { ProjectJob } from './backend.ts'
 import { Interruption } from './command-run.ts'
@@ -97,6 +98,22 @@ test('a project becomes a job by the template, with its command, image and varia
     'mlflow.docker.image.uri': 'registry.example/base:1',
   })
   expect(output()).toBe('first\nsecond  line\n')
+})
+
+test('the stand-in refuses what the schema of Kubernetes does', () => {
+  const container = { name: 'a', image: 'b', env: [{ name: 'A', value: '1' }] }
+  const jobWith = (changes: object) => ({
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'a' },
+    spec: { template: { spec: { containers: [{ ...container, ...changes }] } } },
+  })
+  const place = 'job.spec.template.spec.containers[0]'
+
+  expect(schemaProblem(jobWith({ resources: { limits: { 'nvidia.com/gpu': 1 } } }))).toBeUndefined()
+  expect(schemaProblem(jobWith({ comand: ['x'] }))).toBe(`unknown field ${place}.comand`)
+  expect(schemaProblem(jobWith({ env: [{ value: 'x' }] }))).toBe(`${place}.env[0] lacks name`)
+  expect(schemaProblem(jobWith({ command: 'x' }))).toBe(`${place}.command is no array`)
 })
 
 test('a job that fails ends the run with what the cluster says', async () => {
