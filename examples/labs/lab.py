@@ -33,14 +33,15 @@ def upload(session, folder="housing-data"):
     return channels
 
 
-def estimator(session, **hyperparameters):
-    """The estimator of both labs. The tracking server is named unless the job is told of it anyway."""
+def estimator(session, source=None, **hyperparameters):
+    """The estimator of both labs, with the train.py of `source/` or of another folder. The tracking
+    server is named unless the job is told of it anyway."""
     server = os.environ.get("MLFLOW_TRACKING_URI")
     if server:
         hyperparameters["tracking-uri"] = server
     return SKLearn(
         entry_point="train.py",
-        source_dir=os.path.join(HERE, "source"),
+        source_dir=source or os.path.join(HERE, "source"),
         role=role(),
         metric_definitions=METRICS,
         hyperparameters={"experiment-name": "housing", **hyperparameters},

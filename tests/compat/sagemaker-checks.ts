@@ -16,15 +16,21 @@ import { signalGroup, startServer } from './server.ts'
 
 const SCRIPT_LIMIT_MS = 240_000
 
+export interface SdkOptions {
+  /** Whether there is a tracking server beside the plane. */
+  isTracked?: boolean
+  /** Whether the hosts of AWS lead to the plane, for SDKs that write them out. */
+  isProxied?: boolean
+}
+
 /**
  * Runs a Python script of `scripts/` with a stock SDK against a fresh control plane, in the shell that
- * `millrace env` makes, and makes each check that it reports a test. With `isTracked` there is a
- * tracking server beside it.
+ * `millrace env` makes, and makes each check that it reports a test.
  */
 export function describeSdk(
   client: PythonEnvironmentName,
   script: string,
-  { isTracked = false } = {},
+  options: SdkOptions = {},
 ): void {
   if (!existsSync(pythonOf(client))) {
     test(`client ${client}`, (context) => {
@@ -34,7 +40,7 @@ export function describeSdk(
     return
   }
   describe(`${client} ${script}`, async () => {
-    for (const { check, ok, detail } of await runChecks(client, script, isTracked)) {
+    for (const { check, ok, detail } of await runChecks(client, script, options)) {
       test(check, () => {
         if (ok) return
         const error = new Error(detail)
@@ -48,7 +54,7 @@ export function describeSdk(
 async function runChecks(
   client: PythonEnvironmentName,
   script: string,
-  isTracked: boolean,
+  { isTracked = false, isProxied = false }: SdkOptions,
 ): Promise<Check[]> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-sdk-'))
   try {
@@ -72,7 +78,11 @@ async function runChecks(
       // The jobs sleep more than they work.
       places: 4,
     })
-    const { output, end } = await runScript(client, script, await environmentOf(plane.url, folder))
+    const { output, end } = await runScript(
+      client,
+      script,
+      await environmentOf(plane.url, folder, isProxied),
+    )
     return withCrash(output, end)
   } catch (error) {
     return [{ check: 'the control plane starts and stops', ok: false, detail: String(error) }]
@@ -82,9 +92,14 @@ async function runChecks(
 }
 
 /** The variables that `millrace env` prints for a shell. */
-async function environmentOf(url: string, folder: string): Promise<Record<string, string>> {
+async function environmentOf(
+  url: string,
+  folder: string,
+  isProxied: boolean,
+): Promise<Record<string, string>> {
   const main = join(root, 'packages', 'cli', 'src', 'main.ts')
-  const { stdout } = await promisify(execFile)(process.execPath, [main, 'env', '--url', url], {
+  const args = [main, 'env', '--url', url, ...(isProxied ? ['--proxy'] : [])]
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
     env: { ...process.env, XDG_CACHE_HOME: join(folder, 'cache') },
   })
   const exports = [...stdout.matchAll(/^export (\w+)=(.*)$/gm)]

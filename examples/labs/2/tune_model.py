@@ -12,11 +12,12 @@ from lab import METRICS, estimator, upload
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--max-jobs", type=int, default=20)
+parser.add_argument("--source", help="a folder with another train.py")
 args = parser.parse_args()
 
 session = sagemaker.Session()
 tuner = HyperparameterTuner(
-    estimator=estimator(session, features="rooms age distance crime tax", target="price"),
+    estimator=estimator(session, args.source, features="rooms age distance crime tax", target="price"),
     objective_metric_name="median-AE",
     hyperparameter_ranges={
         "n-estimators": IntegerParameter(20, 100),
