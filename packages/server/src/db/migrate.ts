@@ -4,7 +4,7 @@ import { tableNames } from './dialect.ts'
 import type { Schema } from './schema.ts'
 
 /** Every migration in order; the list only grows. Loaded when there is something to migrate. */
-const MIGRATIONS: Record<string, () => Promise<Migration>> = {
+export const MIGRATIONS: Record<string, () => Promise<Migration>> = {
   '0001-initial': () => import('./migrations/0001-initial.ts'),
 }
 
@@ -40,17 +40,19 @@ async function readApplied(db: Kysely<Schema>): Promise<string[]> {
 }
 
 /**
- * Brings the schema to this version, one process at a time.
+ * Brings the schema to this version, or to that of an older program, whose last migration is named;
+ * one process at a time. What is newer already stays.
  *
  * @throws Error when a newer program made the schema, or what the failing migration threw
  */
-export async function migrate(db: Kysely<Schema>): Promise<void> {
+export async function migrate(db: Kysely<Schema>, last?: string): Promise<void> {
   const { missing, unknown } = await readSchemaState(db)
   if (unknown.length > 0) throw newerSchema(unknown)
-  if (missing.length === 0) return
+  if (last === undefined ? missing.length === 0 : !missing.includes(last)) return
   const { Migrator } = await import('kysely/migration')
   const migrator = new Migrator({ db, provider: { getMigrations } })
-  const { error } = await migrator.migrateToLatest()
+  const { error } =
+    last === undefined ? await migrator.migrateToLatest() : await migrator.migrateTo(last)
   if (error !== undefined) throw error
 }
 

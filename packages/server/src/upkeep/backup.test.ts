@@ -68,7 +68,9 @@ async function readRestored(
   return { run, history, found: runs.length, experiment_id, fresh: fresh.info.run_id }
 }
 
-test('a backup restored into an empty database of any kind is the same, to the last row and file', async () => {
+test('a backup restored into an empty database of any kind is the same, to the last row and file', {
+  timeout: 120_000,
+}, async () => {
   await using server = await startServer()
   await using folder = await temporaryFolder()
   const { client, db } = server

@@ -14,27 +14,34 @@ import { describeStorageFailure } from '../db/storage-failure.ts'
 /** Connections of one command: what holds a snapshot, and what looks something up beside it. */
 const CONNECTIONS = 3
 
+/** `create` makes the schema where there is nothing; `made` tells of one that ends there. */
+type Access = 'read' | 'write' | 'create' | { made: string | undefined }
+
 /**
  * Runs something on a database of ours through connections of its own, beside the servers that use
- * it. `read` cannot change a SQLite file; `create` makes the schema where there is nothing.
+ * it. `read` cannot change a SQLite file.
  *
  * @throws Error in one sentence when it cannot be reached, is not ours or has another schema
  */
 export async function withDatabase<Result>(
   config: DatabaseConfig,
-  access: 'read' | 'write' | 'create',
+  access: Access,
   run: (db: Db) => Promise<Result>,
 ): Promise<Result> {
   const where = describeDatabase(config)
-  if (config.kind === 'sqlite' && access !== 'create' && !existsSync(config.path)) {
+  const makes = access === 'create' || typeof access === 'object'
+  if (config.kind === 'sqlite' && !makes && !existsSync(config.path)) {
     throw new Error(`There is no database ${where}. Name it with --backend-store-uri.`)
   }
   let db: Db | undefined
   try {
     db = await open(config, access)
     await assertOurs(db, where)
-    if (access === 'create') await migrate(db)
-    await checkSchema(db, where)
+    if (typeof access === 'object') await migrate(db, access.made)
+    else {
+      if (makes) await migrate(db)
+      await checkSchema(db, where)
+    }
     return await run(db)
   } catch (error) {
     if (config.kind === 'server') throw toAdvice(error, config.address)
@@ -46,10 +53,10 @@ export async function withDatabase<Result>(
   }
 }
 
-async function open(config: DatabaseConfig, access: 'read' | 'write' | 'create'): Promise<Db> {
+async function open(config: DatabaseConfig, access: Access): Promise<Db> {
   if (config.kind === 'server') return connect(config.address, CONNECTIONS)
   const { path, synchronous } = config
-  if (access === 'create') mkdirSync(dirname(path), { recursive: true })
+  if (access !== 'read' && access !== 'write') mkdirSync(dirname(path), { recursive: true })
   const sqlite = openSqliteFile(path, { synchronous, queryOnly: access === 'read' })
   return new Kysely<Schema>({ dialect: sqliteDialect(sqlite) })
 }

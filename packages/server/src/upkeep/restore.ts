@@ -3,7 +3,7 @@ import { joinArtifactPaths, parseArtifactPath } from '@millrace/artifacts/artifa
 import { type ArtifactRoot, resolveRoot } from '../artifacts/artifact-root.ts'
 import { type DatabaseConfig, describeDatabase, type Settings } from '../config.ts'
 import { type Db, insertRows, kindOf } from '../db/dialect.ts'
-import { readSchemaState } from '../db/migrate.ts'
+import { MIGRATIONS, migrate, readSchemaState } from '../db/migrate.ts'
 import { type BackedUpFile, type Manifest, readLines, readObject } from './backup-folder.ts'
 import { type CatalogTable, continueIds, listTables, sortByReferences } from './database-catalog.ts'
 import { inBatches } from './in-batches.ts'
@@ -41,7 +41,8 @@ export async function restore(options: RestoreOptions): Promise<void> {
   if (problems.length > 0) {
     throw new Error(`Backup ${manifest.id} is damaged: ${problems.slice(0, 5).join(' ')}`)
   }
-  await withDatabase(database, 'create', async (db) => {
+  refuseNewer(manifest)
+  await withDatabase(database, { made: manifest.migrations.at(-1) }, async (db) => {
     await checkMigrations(db, manifest)
     if (!(await isUnderWay(db, manifest, describeDatabase(database)))) {
       await refuseOccupied(manifest.id, folder, options.settings)
@@ -63,17 +64,27 @@ export async function restore(options: RestoreOptions): Promise<void> {
     for (const uri of manifest.artifacts.unreachable) {
       print(`The files at ${uri} were not in the backup.`)
     }
+    const { missing } = await readSchemaState(db)
+    if (missing.length === 0) return
+    await migrate(db)
+    print(`The schema was upgraded (${missing.join(', ')}).`)
   })
 }
 
+function refuseNewer({ id, migrations }: Manifest): void {
+  const newer = migrations.find((name) => !(name in MIGRATIONS))
+  if (newer === undefined) return
+  throw new Error(
+    `Backup ${id} is of a newer Millrace (its schema has ${newer}). Restore it with that version.`,
+  )
+}
+
+/** An empty schema that another version has made already is not the one of the backup. */
 async function checkMigrations(db: Db, { id, migrations }: Manifest): Promise<void> {
   const { applied } = await readSchemaState(db)
   if (applied.join() === migrations.join()) return
-  const [newer] = migrations.filter((name) => !applied.includes(name))
   throw new Error(
-    newer === undefined
-      ? `Backup ${id} is of an older Millrace (its schema ends with ${migrations.at(-1)}). Restore it with that version, then run: millrace db upgrade`
-      : `Backup ${id} is of a newer Millrace (its schema has ${newer}). Restore it with that version.`,
+    `Backup ${id} has the schema ${migrations.at(-1)}, and the database ${applied.at(-1)}. Restore it into a database without any tables.`,
   )
 }
 
