@@ -84,6 +84,23 @@ export function textOrder(db: Db, column: Expression<unknown>): Expression<unkno
   return kindOf(db) === 'postgresql' ? [headOf(column), column] : [column]
 }
 
+/**
+ * The two ranges of an index on `value` that hold all texts but one; together, and for a text that
+ * the index holds but the head of, they may hold it too or others with that head.
+ */
+export function otherTexts(db: Db, alias: string, text: string): Expression<SqlBool>[] {
+  const column = sql.ref(`${alias}.value`)
+  if (kindOf(db) !== 'postgresql') {
+    return [sql<SqlBool>`${column} < ${text}`, sql<SqlBool>`${column} > ${text}`]
+  }
+  const head = Array.from(text).slice(0, INDEXED_HEAD).join('')
+  const isWhole = head === text && Array.from(text).length < INDEXED_HEAD
+  const [below, above] = isWhole ? ['<', '>'] : ['<=', '>']
+  return [below, above].map(
+    (operator) => sql<SqlBool>`${headOf(column)} ${sql.raw(operator)} ${head}`,
+  )
+}
+
 interface Nth {
   /** A table of entries, which `where` calls by the alias. */
   table: Expression<unknown>

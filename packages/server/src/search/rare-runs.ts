@@ -1,9 +1,9 @@
 import { type Expression, type SqlBool, sql } from 'kysely'
-import { type Db, isText } from '../db/dialect.ts'
+import { type Db, isText, otherTexts } from '../db/dialect.ts'
 import type { Comparison, ListTest, TextTest } from './filter.ts'
 import { runConditions } from './run-conditions.ts'
 import { type EntryRange, isInRange, type RunSearch } from './run-general-query.ts'
-import { isOneOf, numberCondition, textCondition } from './test-conditions.ts'
+import { ALWAYS, isOneOf, numberCondition, textCondition } from './test-conditions.ts'
 
 /**
  * Exports `findRareRuns`: when a clause of the filter leaves few runs, reading just those and
@@ -32,23 +32,56 @@ export async function findRareRuns(
     return rows.map(({ id }) => id)
   }
   if (search.experiments.length > EXPERIMENTS_MAX) return undefined
-  for (const range of await listPromising(db, search)) {
-    const { rows } = await sql<{ run: number }>`
-      select ${sql.ref('entry.run')} from ${sql.table(range.table)} as entry
-      where ${isInRange(range, search.experiments)}
-      limit ${RARE_MAX + 1}`.execute(db)
-    if (rows.length <= RARE_MAX) return rows.map(({ run }) => run)
+  for (const look of await listPromising(db, search)) {
+    const runs =
+      'isMissingFrom' in look
+        ? await listIfNone(db, search, look.isMissingFrom)
+        : await listInRanges(db, search, look.ranges)
+    if (runs !== undefined) return runs
   }
   return undefined
 }
 
-/** The ranges of clauses that next to none of some runs pass. */
-async function listPromising(db: Db, search: RunSearch): Promise<EntryRange[]> {
+async function listInRanges(
+  db: Db,
+  { experiments }: RunSearch,
+  ranges: readonly EntryRange[],
+): Promise<readonly number[] | undefined> {
+  const runs = new Set<number>()
+  for (const range of ranges) {
+    const { rows } = await sql<{ run: number }>`
+      select ${sql.ref('entry.run')} from ${sql.table(range.table)} as entry
+      where ${isInRange(range, experiments)}
+      limit ${RARE_MAX + 1}`.execute(db)
+    for (const { run } of rows) runs.add(run)
+    if (runs.size > RARE_MAX) return undefined
+  }
+  return [...runs]
+}
+
+/** No runs, when every run has the entry: two counts along indexes, where a look at each would do. */
+async function listIfNone(
+  db: Db,
+  { experiments }: RunSearch,
+  entries: EntryRange,
+): Promise<readonly number[] | undefined> {
+  const run = sql.table('run')
+  const { rows } = await sql<{ runs: number; entries: number }>`select
+    (select count(*) from ${run} where ${isOneOf(sql.ref('run.experiment'), experiments)}) as runs,
+    (select count(*) from ${sql.table(entries.table)} as entry
+      where ${isInRange(entries, experiments)}) as entries`.execute(db)
+  const [counts] = rows
+  return counts !== undefined && counts.runs === counts.entries ? [] : undefined
+}
+
+/** Where in the value indexes the runs are that pass a clause, or none is that lacks the entry. */
+type Look = { ranges: EntryRange[] } | { isMissingFrom: EntryRange }
+
+/** What to look at for the clauses that next to none of some runs pass. */
+async function listPromising(db: Db, search: RunSearch): Promise<Look[]> {
   const { experiments, stages, keyIds } = search
   const candidates = search.comparisons
-    .flatMap((comparison) =>
-      toRange(db, comparison, search).map((range) => ({ comparison, range })),
-    )
+    .flatMap((comparison) => toLook(db, comparison, search).map((look) => ({ comparison, look })))
     .slice(0, CLAUSES_TRIED_MAX)
   if (candidates.length === 0) return []
   const passed = runConditions(
@@ -63,8 +96,8 @@ async function listPromising(db: Db, search: RunSearch): Promise<EntryRange[]> {
       select ${sql.ref('id')} from ${sql.table('run')}
       where ${isOneOf(sql.ref('experiment'), experiments)} and ${isOneOf(sql.ref('stage'), stages)}
       limit ${SAMPLE.runs}) as ${sql.table('run')}`.execute(db)
-  return candidates.flatMap(({ range }, index) =>
-    Number(rows[0]?.[`passed_${index}`] ?? 0) < SAMPLE.rareBelow ? [range] : [],
+  return candidates.flatMap(({ look }, index) =>
+    Number(rows[0]?.[`passed_${index}`] ?? 0) < SAMPLE.rareBelow ? [look] : [],
   )
 }
 
@@ -88,16 +121,31 @@ function indexedCondition(
   return test.comparator === '=' ? isText(db, value, [test.value]) : textCondition(value, test)
 }
 
-/** Clauses that most runs pass are not worth the look. */
-function toRange(db: Db, comparison: Comparison, { keyIds }: RunSearch): EntryRange[] {
+function toLook(db: Db, comparison: Comparison, { keyIds }: RunSearch): Look[] {
   if (comparison.kind === 'attribute' || comparison.kind === 'dataset') return []
   const keyId = keyIds.get(comparison.key)
-  const { comparator } = comparison
-  if (keyId === undefined || comparator === '!=' || comparator === 'NOT IN') return []
+  if (keyId === undefined) return []
   const value = sql.ref('entry.value')
   if (comparison.kind === 'metric') {
-    return [{ table: 'metric_latest', keyId, condition: numberCondition(value, comparison) }]
+    const range = { table: 'metric_latest', keyId } as const
+    if (comparison.comparator !== '!=') {
+      return [{ ranges: [{ ...range, condition: numberCondition(value, comparison) }] }]
+    }
+    const sides = (['<', '>'] as const).map((comparator) => ({
+      ...range,
+      condition: numberCondition(value, { ...comparison, comparator }),
+    }))
+    return [{ ranges: [...sides, { ...range, condition: ALWAYS, isNan: true }] }]
   }
-  if (comparison.type === 'null') return []
-  return [{ table: comparison.kind, keyId, condition: indexedCondition(db, value, comparison) }]
+  const range = { table: comparison.kind, keyId }
+  if (comparison.type === 'null') {
+    const isMissingFrom = { ...range, condition: ALWAYS }
+    return comparison.comparator === 'IS NULL' ? [{ isMissingFrom }] : []
+  }
+  if (comparison.comparator === 'NOT IN') return []
+  if (comparison.type === 'text' && comparison.comparator === '!=') {
+    const sides = otherTexts(db, 'entry', comparison.value)
+    return [{ ranges: sides.map((condition) => ({ ...range, condition })) }]
+  }
+  return [{ ranges: [{ ...range, condition: indexedCondition(db, value, comparison) }] }]
 }
