@@ -12,9 +12,13 @@ import { programStep, type Step, type StepResult, vitestStep } from './test-step
 
 /** Jobs have a /tmp of their own: they cannot see a checkout that is below it. */
 const HIDDEN_BELOW_TMP = root.startsWith('/tmp/')
-  ? ['guides', 'guides-backend', 'deployments-labs', 'sagemaker-deploy-mlflow'].map(
-      (name) => `--exclude=tests/compat/${name}.test.ts`,
-    )
+  ? [
+      'guides',
+      'guides-backend',
+      'deployments-labs',
+      'deployments-lineage',
+      'sagemaker-deploy-mlflow',
+    ].map((name) => `--exclude=tests/compat/${name}.test.ts`)
   : []
 
 /** Tests of behaviour that must be the same whatever the database. */
@@ -58,6 +62,7 @@ export const parts: Record<string, Step[]> = {
     ...pythonEnvironmentNames
       .filter((name) => /^(mlflow|sagemaker)-\d/.test(name))
       .map((name) => setUpStep(name, () => setUpPython(name))),
+    setUpStep('postgresql', () => ensureDatabaseServer('postgresql')),
     vitestStep('compat', ['tests/compat', ...HIDDEN_BELOW_TMP]),
   ],
   e2e: [

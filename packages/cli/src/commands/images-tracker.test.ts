@@ -1,15 +1,18 @@
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
 import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import {
+  blobFile,
   type ImageManifest,
   readBlob,
   readImage,
   readLayout,
 } from '@millrace/sagemaker/images/oci-layout'
+import { readTar } from '@millrace/sagemaker/images/read-tar'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { buildImage } from './images-build.ts'
 import { parseEnvFile } from './images-env-file.ts'
@@ -18,6 +21,10 @@ import { type RunningContainer, startContainer, whyNoContainers } from './images
 const architecture = arch() === 'arm64' ? 'arm64' : 'amd64'
 const why = whyNoContainers()
 
+/** Of a file's head, where `e_machine` stands and how much is read. */
+const ELF_MACHINE = 18
+const ELF_HEAD = 20
+
 let folder: string
 let layout: string
 let url: string
@@ -25,7 +32,12 @@ let url: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-tracker-'))
   layout = join(folder, 'tracker')
-  await buildImage({ name: 'tracker', output: layout, tag: 'test', architectures: [architecture] })
+  await buildImage({
+    name: 'tracker',
+    output: layout,
+    tag: 'test',
+    architectures: ['amd64', 'arm64'],
+  })
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
@@ -83,7 +95,36 @@ describe('the tracker image', () => {
     expect(urls).toEqual(expect.arrayContaining(['pkg:npm/fastify', 'pkg:deb/debian/libc6']))
     expect(urls).not.toContain('pkg:npm/vitest')
   })
+
+  test.each([
+    ['amd64', 62],
+    ['arm64', 183],
+  ] as const)('for %s holds programs of that processor alone', async (processor, machine) => {
+    const programs = await machinesOf(processor)
+
+    expect(new Set(programs.values())).toEqual(new Set([machine]))
+    expect(
+      [...programs.keys()].filter((path) => /bin\/node$|libstdc|libc\.so/.test(path)),
+    ).toHaveLength(3)
+  })
 })
+
+/** The processor that each ELF file of the image is for, by the number that ELF has for it. */
+async function machinesOf(processor: 'amd64' | 'arm64'): Promise<Map<string, number>> {
+  const { manifest } = await readImage(layout, processor)
+  const found = new Map<string, number>()
+  for (const { digest } of manifest.layers) {
+    await readTar(createReadStream(blobFile(layout, digest)), async (entry) => {
+      let head = Buffer.alloc(0)
+      for await (const chunk of entry) {
+        if (head.length < ELF_HEAD) head = Buffer.concat([head, chunk])
+      }
+      if (head.subarray(0, 4).toString('latin1') !== '\x7fELF') return
+      found.set(entry.path, head.readUInt16LE(ELF_MACHINE))
+    })
+  }
+  return found
+}
 
 describe.skipIf(why !== undefined)(`a container of the tracker image ${why ?? ''}`, () => {
   test('serves what an env file says as nobody special, with a root that nobody can change', {
