@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseServerUri } from '../src/db/server-address.ts'
+import { connect } from '../src/db/server-database.ts'
 import { withDatabase } from '../src/upkeep/open-database.ts'
 import {
   administer,
@@ -137,6 +138,13 @@ describe.each(onServers)('TLS to %s', (kind) => {
     for (const mode of ['require', 'verify-ca', 'verify-full']) {
       await expect(isEncrypted(`${uri}?sslmode=${mode}&${stranger}`)).rejects.toThrow(unknown)
     }
+  })
+
+  test('that fails later is answered 503, as any database that is away', async () => {
+    const db = await connect(parseServerUri(`${uri}?sslmode=verify-full`), 1)
+    const asked = sql`select 1`.execute(db)
+    await expect(asked).rejects.toMatchObject({ code: 'TEMPORARILY_UNAVAILABLE' })
+    await db.destroy()
   })
 
   test('with a certificate of another host, or of another time, is refused', async () => {

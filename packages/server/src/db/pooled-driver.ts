@@ -56,7 +56,10 @@ export class PooledDriver implements Driver {
     try {
       return new PooledConnection(await this.#pool.acquire(), this.#pool)
     } catch (error) {
-      throw this.#pool.toError(error)
+      const failure = this.#pool.toError(error)
+      // Whatever keeps us out, as a certificate that expired meanwhile, is no fault of the request.
+      if (failure instanceof ApiError || !(failure instanceof Error)) throw failure
+      throw new ConnectionLost(failure)
     }
   }
 
