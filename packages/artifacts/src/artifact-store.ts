@@ -5,6 +5,8 @@ import type { AzureOptions } from './azure-account.ts'
 import { openAzureStore } from './azure-store.ts'
 import type { ByteRange, ResolvedRange } from './byte-range.ts'
 import { openFileStore } from './file-store.ts'
+import type { GcsOptions } from './gcs-bucket.ts'
+import { openGcsStore } from './gcs-store.ts'
 import { type ArtifactServer, findHttpRoot } from './http-root.ts'
 import { openHttpStore } from './http-store.ts'
 import type { ArtifactLocation } from './location.ts'
@@ -124,6 +126,7 @@ export interface WrittenArtifact {
 export interface StoreOptions {
   s3?: S3Options
   azure?: AzureOptions
+  gcs?: GcsOptions
   /** The server that `mlflow-artifacts:` locations are behind; absent in that server itself. */
   server?: ArtifactServer
 }
@@ -138,6 +141,9 @@ export function openStore(location: ArtifactLocation, options: StoreOptions = {}
   if (location.scheme === 's3') return openS3Store(location, options.s3)
   if (location.scheme === 'other' && location.name === 'wasbs') {
     return openAzureStore(location, options.azure)
+  }
+  if (location.scheme === 'other' && location.name === 'gs') {
+    return openGcsStore(location, options.gcs)
   }
   const root = findHttpRoot(location, options.server)
   if (root) return openHttpStore(root)

@@ -21,7 +21,7 @@ import { type BodyCheck, checkedEarly, findCheck } from './body-check.ts'
 import { type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { OtherLocation } from './location.ts'
 import { directoryPrefix, objectEntries, objectType, quotedEtag } from './object-entries.ts'
-import { type PartTarget, uploadInParts } from './part-upload.ts'
+import { type PartSending, type PartTarget, uploadInParts } from './part-upload.ts'
 import { resumableBody } from './resumable-body.ts'
 
 interface Root {
@@ -130,7 +130,7 @@ function blockTarget(root: Root, path: ArtifactPath, signal: AbortSignal | undef
   const blobHTTPHeaders = { blobContentType: objectType(path) }
   const stop = signal ? { abortSignal: signal } : {}
   const upload = {
-    async send(bytes: Buffer, number: number, abortSignal: AbortSignal) {
+    async send(bytes: Buffer, number: number, { signal: abortSignal }: PartSending) {
       const id = Buffer.from(String(number).padStart(8, '0')).toString('base64')
       const transactionalContentMD5 = createHash('md5').update(bytes).digest()
       await blob.stageBlock(id, bytes, bytes.length, { abortSignal, transactionalContentMD5 })

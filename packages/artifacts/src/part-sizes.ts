@@ -23,7 +23,8 @@ export function partSizes(sizeBytes: number | undefined): PartSizes {
   if (sizeBytes === undefined) {
     return { firstBytes: PART_BYTES_MIN, doublesEvery: PARTS_BEFORE_DOUBLING }
   }
-  const firstBytes = Math.max(Math.ceil(sizeBytes / PARTS_MAX), PART_BYTES_MIN)
+  // Google takes whole multiples of 256 KiB.
+  const firstBytes = Math.max(Math.ceil(sizeBytes / PARTS_MAX / MIB) * MIB, PART_BYTES_MIN)
   return { firstBytes: Math.min(firstBytes, PART_BYTES_MAX) }
 }
 

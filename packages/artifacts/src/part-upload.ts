@@ -12,9 +12,14 @@ export interface PartTarget {
   begin(sizes: PartSizes): Promise<PartUpload>
 }
 
+export interface PartSending {
+  signal: AbortSignal
+  isLast: boolean
+}
+
 export interface PartUpload {
   /** Uploads the part of a number, from 1 on; `bytes` are written over once this resolves. */
-  send(bytes: Buffer, number: number, signal: AbortSignal): Promise<void>
+  send(bytes: Buffer, number: number, sending: PartSending): Promise<void>
   complete(sha256: string): Promise<void>
   /** Removes what was sent; never rejects. */
   abort(): Promise<void>
@@ -45,7 +50,7 @@ export async function uploadInParts(
         throw invalid('The body is longer than announced')
       for (let taken = 0; taken < chunk.length; ) {
         if (part.usedBytes === part.bytes.length) {
-          const free = await parts.send(part)
+          const free = await parts.send(part, false)
           const wanted = partBytes(sizes, parts.count + 1)
           part = free?.bytes.length === wanted ? { ...free, usedBytes: 0 } : newPart(wanted)
         }
@@ -84,20 +89,22 @@ class PartSequence {
   }
 
   /** Sends a full part once the one before is done, and gives that one back to be filled again. */
-  async send(part: Part): Promise<Part | undefined> {
+  async send(part: Part, isLast: boolean): Promise<Part | undefined> {
     this.#upload ??= await this.#target.begin(this.#sizes)
     const upload = this.#upload
     const free = await this.#underWay
     if (this.count >= PARTS_MAX) throw invalid('The body is too large to pass through a server')
     const number = ++this.count
-    this.#underWay = upload.send(used(part), number, this.#signal).then(() => part)
+    this.#underWay = upload
+      .send(used(part), number, { signal: this.#signal, isLast })
+      .then(() => part)
     // Whoever waits for it gets the error; until then it must not end the process.
     this.#underWay.catch(() => undefined)
     return free
   }
 
   async finish(last: Part, sha256: string): Promise<void> {
-    await this.send(last)
+    await this.send(last, true)
     await this.#underWay
     await this.#upload?.complete(sha256)
   }

@@ -68,7 +68,7 @@ async function beginParts(target: Target, sizes: PartSizes): Promise<PartUpload>
   const upload = { ...base, Key: target.key, UploadId }
   const parts: CompletedPart[] = []
   return {
-    async send(Body, PartNumber, abortSignal) {
+    async send(Body, PartNumber, { signal: abortSignal }) {
       const ChecksumSHA256 = createHash('sha256').update(Body).digest('base64')
       const checksum = hasChecksums ? { ChecksumSHA256 } : {}
       const ETag = await sendIntact(target, Body, (ContentMD5) =>

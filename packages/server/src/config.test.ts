@@ -73,7 +73,7 @@ describe('settings', () => {
     [{ 'backend-store-uri': 'oracle://u:secret@h/d' }, "databases of the kind 'oracle'"],
     [{ 'backend-store-uri': './mlruns' }, 'not a directory of files'],
     [{ 'backend-store-uri': 'sqlite:///:memory:' }, 'runs must survive a restart'],
-    [{ 'artifacts-destination': 'gs://bucket' }, 'in a local directory or in S3'],
+    [{ 'artifacts-destination': 'dbfs:/folder' }, 'in a local directory, in S3'],
     [{ 'static-prefix': 'mlflow' }, 'a prefix begins with /'],
     [{ 'x-frame-options': 'MAYBE' }, 'SAMEORIGIN, DENY, NONE'],
     [{ 'sqlite-synchronous': 'off' }, 'full, normal'],

@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import type { AzureOptions } from '@millrace/artifacts/azure-account'
+import { findHttpRoot } from '@millrace/artifacts/http-root'
 import { type ArtifactLocation, parseLocation } from '@millrace/artifacts/location'
 import { DEFAULT_S3_OPTIONS, type S3Options } from '@millrace/artifacts/s3-options'
 import {
@@ -317,8 +318,10 @@ function oneOf<const Choice extends string>(choices: readonly Choice[]) {
 function readLocation(text: string): string {
   const location = parseLocation(text)
   if (location.scheme === 'file' || isObjectStore(location)) return location.uri
+  if (location.scheme === 'other' && findHttpRoot(location, undefined)) return location.uri
   throw new Error(
-    'artifacts can be kept in a local directory or in S3 (s3://bucket/prefix) or Azure (wasbs://)',
+    'artifacts can be kept in a local directory, in S3 (s3://bucket/prefix), Google (gs://) or Azure ' +
+      '(wasbs://), or behind another server (http://host/api/2.0/mlflow-artifacts/artifacts)',
   )
 }
 
@@ -328,7 +331,9 @@ function readRemoteRoot(text: string): string {
 }
 
 function isObjectStore(location: ArtifactLocation): boolean {
-  return location.scheme === 's3' || (location.scheme === 'other' && location.name === 'wasbs')
+  return (
+    location.scheme === 's3' || (location.scheme === 'other' && /^(wasbs|gs)$/.test(location.name))
+  )
 }
 
 function readLinkSeconds(text: string): number {

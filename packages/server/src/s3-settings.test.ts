@@ -44,7 +44,8 @@ test.each([
   ['MLFLOW_S3_UPLOAD_EXTRA_ARGS', '{"Metadata": {"a": 1}}', "'Metadata' has the wrong type"],
   ['MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS', '604801', 'a week'],
   ['MILLRACE_REMOTE_ARTIFACT_ROOTS', '/srv', 'no bucket'],
-  ['MLFLOW_ARTIFACTS_DESTINATION', 'gs://bucket', 'a local directory or in S3'],
+  ['MLFLOW_ARTIFACTS_DESTINATION', 'dbfs:/folder', 'a local directory, in S3'],
+  ['MLFLOW_ARTIFACTS_DESTINATION', 'https://host/folder', 'behind another server'],
 ])('%s=%s is refused by name', (name, value, reason) => {
   expect(() => read({ [name]: value })).toThrow(reason)
 })

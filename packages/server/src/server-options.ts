@@ -103,7 +103,7 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     value: 'URI',
     env: both('ARTIFACTS_DESTINATION'),
     describe:
-      'Directory, bucket (s3://bucket/prefix) or container (wasbs://) behind mlflow-artifacts:/.',
+      'Directory, bucket (s3://bucket/prefix, gs://) or container (wasbs://) behind mlflow-artifacts:/, or the artifact routes of another server (http://host/api/2.0/mlflow-artifacts/artifacts).',
     defaultsTo: './mlartifacts',
   },
   {
