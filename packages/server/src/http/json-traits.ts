@@ -25,6 +25,27 @@ export function traitsOf(value: unknown, text: string): JsonTraits {
 
 /** Whether all of it could be looked at. */
 function look(value: unknown, depth: number, traits: JsonTraits): boolean {
+  if (isLeaf(value, traits)) return true
+  if (depth > DEPTH_MAX) return false
+  // A call for each leaf would be felt: a batch has four thousand of them.
+  if (Array.isArray(value)) {
+    for (const element of value) {
+      if (!isLeaf(element, traits) && !look(element, depth + 1, traits)) return false
+    }
+    return true
+  }
+  const record = value as Record<string, unknown>
+  for (const key in record) {
+    if (isCamelCase(key)) traits.hasCamelCase = true
+    const field = record[key]
+    if (typeof field === 'string' || isLeaf(field, traits)) continue
+    if (!look(field, depth + 1, traits)) return false
+  }
+  return true
+}
+
+/** Whether nothing is inside of a value; notes what is to be noted about it. */
+function isLeaf(value: unknown, traits: JsonTraits): boolean {
   if (typeof value === 'number') {
     // The number 2^53 may be what is left of 2^53 + 1.
     if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER) {
@@ -36,14 +57,7 @@ function look(value: unknown, depth: number, traits: JsonTraits): boolean {
     traits.hasNulls = true
     return true
   }
-  if (typeof value !== 'object') return true
-  if (depth > DEPTH_MAX) return false
-  if (Array.isArray(value)) return value.every((element) => look(element, depth + 1, traits))
-  for (const key in value) {
-    if (isCamelCase(key)) traits.hasCamelCase = true
-    if (!look((value as Record<string, unknown>)[key], depth + 1, traits)) return false
-  }
-  return true
+  return typeof value !== 'object'
 }
 
 /** Fields repeat from request to request, so most keys have been seen. */
