@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { ApiError } from '@millrace/api/errors'
 import { z } from 'zod'
 import { AwsError, invalidRequest } from '../http/aws-error.ts'
+import { metricDefinitionsOf } from '../runner/images/built-in-metrics.ts'
 import { ListInput, listResources } from '../state/list-resources.ts'
 import { deleteResource, insertResource } from '../state/resource-store.ts'
 import { upsertTags } from '../state/tag-store.ts'
@@ -231,7 +232,7 @@ function checkDefinition(input: CreateTuningJobInput, definition: TrainingJobDef
   if (!objective) {
     throw invalidRequest('A tuning job needs an objective (HyperParameterTuningJobObjective).')
   }
-  const metrics = definition.AlgorithmSpecification.MetricDefinitions ?? []
+  const metrics = metricDefinitionsOf(definition)
   if (!metrics.some(({ Name }) => Name === objective.MetricName)) {
     throw invalidRequest(
       `The objective metric '${objective.MetricName}' is not among the MetricDefinitions, which are: ` +

@@ -15,7 +15,7 @@ export type WantedPython =
 /** What is run in place of an image. */
 export type Program =
   /** A script of the client's, in an environment like that of the framework's image. */
-  | { kind: 'script'; python: WantedPython }
+  | { kind: 'script'; python: WantedPython; algorithm?: 'xgboost' }
   /** A folder with a program `train` or `serve`, with the machine's Python unless one is named. */
   | { kind: 'directory'; directory: string; python: WantedPython | undefined }
   /** An image of the local registry, as its files. */
@@ -59,7 +59,11 @@ export async function resolveImage(question: ImageQuestion): Promise<Program> {
     const isNamed = entry?.interpreter ?? entry?.packages ?? entry?.python
     return { kind: 'directory', directory: local, python: isNamed ? python : undefined }
   }
-  if (entry || framework) return { kind: 'script', python }
+  if (entry || framework) {
+    // The image of XGBoost is an algorithm as well, when there is no script.
+    const algorithm = framework?.framework === 'xgboost' ? framework.framework : undefined
+    return { kind: 'script', python, ...(algorithm ? { algorithm } : {}) }
+  }
   throw invalid(
     `Nothing is known of the image ${image}. It can be the image of a framework (sagemaker-scikit-learn, ` +
       `sagemaker-xgboost, pytorch-training), a folder on this machine with an executable '${program}' ` +

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseRequirement, type Requirement, requirementLines } from '@millrace/models/requirement'
 import {
   findPython,
@@ -18,6 +19,7 @@ import { inputDataConfig } from './job-layout.ts'
 import { planScript, scriptArguments, scriptSettings, scriptSteps } from './script-mode.ts'
 import type { TrainingJob } from './training-job.ts'
 
+const XGBOOST_TRAIN = fileURLToPath(new URL('./xgboost_train.py', import.meta.url))
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
 /** What is started for one instance of a job. */
@@ -62,7 +64,9 @@ export function planLaunch(
     case 'directory':
       return planDirectory(training, launch, launch.program)
     case 'script':
-      return planFramework(job, training, launch, launch.program.python)
+      return launch.program.algorithm && !hasScript(training, launch.base)
+        ? planAlgorithm(launch, launch.program.python)
+        : planFramework(job, training, launch, launch.program.python)
   }
 }
 
@@ -188,6 +192,28 @@ async function planFramework(
     },
     visible: used.visible,
   }
+}
+
+/** XGBoost's own training program, in the environment of its image. */
+async function planAlgorithm({ config, base, options }: LaunchOptions, wanted: WantedPython) {
+  const python = await preparePython(wanted, [], options)
+  return {
+    steps: [[python.path, '-u', XGBOOST_TRAIN, config.ml]],
+    workingDirectory: config.ml,
+    environment: { ...base, PATH: [dirname(python.path), ...SYSTEM_PATH].join(':') },
+    visible: [XGBOOST_TRAIN, ...python.folders],
+  }
+}
+
+/** Whether a client has sent a script, which is then what runs. */
+function hasScript(
+  { document }: TrainingJob,
+  environment: Record<string, string> = document.Environment ?? {},
+): boolean {
+  const { framework } = scriptSettings(document.HyperParameters ?? {})
+  return ['sagemaker_program', 'sagemaker_submit_directory'].some(
+    (name) => setting(framework, environment, name) !== undefined,
+  )
 }
 
 /** An interpreter that somebody else owns gets its additions in the job. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { invalid } from '@millrace/api/errors'
 import { insertLogStream } from '../../state/log-stream-store.ts'
+import { metricDefinitionsOf } from '../images/built-in-metrics.ts'
 import { type Program, resolveImage } from '../images/resolve-image.ts'
 import type { InstanceSpec } from '../instance/instance-spec.ts'
 import { localSize } from '../instance/instance-types.ts'
@@ -110,7 +111,7 @@ export async function prepareJob(
       hidden: hiddenFolders(job.settings),
       limits: limitsOf(training, type, job.settings.places),
       graceMs: GRACE_MS,
-      metrics: document.AlgorithmSpecification.MetricDefinitions ?? [],
+      metrics: metricDefinitionsOf(document),
       pipes: pipesOf(training),
     }
     await writeFile(join(directory, 'plan.json'), JSON.stringify(spec), { mode: 0o600 })
