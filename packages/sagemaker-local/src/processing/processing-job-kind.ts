@@ -33,7 +33,7 @@ export const processingJobKind: JobKind = {
     const stop = new AbortController()
     const watched = watchForStop(job, stop)
     try {
-      await processData(job, found, stop.signal)
+      await carryOn(job, found, stop.signal)
     } catch (error) {
       job.signal.throwIfAborted()
       if (stop.signal.aborted) return finishProcessing(job.state, job.name, 'Stopped')
@@ -57,11 +57,7 @@ export const processingJobKind: JobKind = {
   },
 }
 
-async function processData(
-  job: JobContext,
-  found: ProcessingJob,
-  stop: AbortSignal,
-): Promise<void> {
+async function carryOn(job: JobContext, found: ProcessingJob, stop: AbortSignal): Promise<void> {
   const signal = AbortSignal.any([stop, job.signal])
   if (!found.progress.isPrepared) {
     await prepareProcessing(job, found, signal)
