@@ -74,7 +74,7 @@ test(
 
     const [answer, refusal] = await Promise.allSettled([
       ask('{"dataframe_split":{"columns":["a","b"],"data":[[1,2]]}}'),
-      ask('[{"a":1,"b":2}]'),
+      ask('[1, 2]'),
     ])
     expect(answer).toMatchObject({ status: 'fulfilled' })
     expect(String(answer.status === 'fulfilled' && answer.value)).toMatch(
