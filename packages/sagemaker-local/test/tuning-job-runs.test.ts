@@ -1,4 +1,5 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import {
   CreateHyperParameterTuningJobCommand,
@@ -246,6 +247,42 @@ describe('a tuning job', () => {
       new StopHyperParameterTuningJobCommand({ HyperParameterTuningJobName: 'early' }),
     )
     expect((await ended('early')).ObjectiveStatusCounters).toMatchObject({ Succeeded: 4 })
+  })
+
+  test('of Hyperband ends the worse trials at its rungs, and all at the last', async () => {
+    const HyperbandStrategyConfig = { MinResource: 1, MaxResource: 27 }
+    await create(
+      jobInput(
+        'halving',
+        {
+          Strategy: 'Hyperband',
+          StrategyConfig: { HyperbandStrategyConfig },
+          ResourceLimits: { MaxNumberOfTrainingJobs: 6, MaxParallelTrainingJobs: 3 },
+        },
+        { epochs: '600', pause: '0.2' },
+      ),
+    )
+
+    expect(await ended('halving')).toMatchObject({
+      HyperParameterTuningJobStatus: 'Completed',
+      TrainingJobStatusCounters: { Stopped: 6 },
+      ObjectiveStatusCounters: { Succeeded: 6 },
+    })
+    const logs = new CloudWatchLogsClient(plane.client)
+    const epochs = await Promise.all(
+      (await trialsOf('halving')).map(async ({ TrainingJobName = '' }) => {
+        const { events = [] } = await logs.send(
+          new FilterLogEventsCommand({
+            logGroupName: '/aws/sagemaker/TrainingJobs',
+            logStreamNamePrefix: `${TrainingJobName}/`,
+            filterPattern: 'loss',
+          }),
+        )
+        return events.length
+      }),
+    )
+    expect(Math.max(...epochs)).toBeGreaterThanOrEqual(27)
+    expect(Math.min(...epochs)).toBeLessThan(27)
   })
 
   test('whose jobs all fail says so after five', async () => {
