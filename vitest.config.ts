@@ -10,8 +10,9 @@ export default defineConfig({
     ],
     pool: 'forks',
     globalSetup: ['packages/server/test/shared-database.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    // Long enough for a machine that is busy with something else; a test that hangs is rare.
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
     maxWorkers: 2,
   },
 })

@@ -13,7 +13,9 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-test('the bundle alone, far from the sources, serves runs and trains', async () => {
+test('the bundle alone, far from the sources, serves runs and trains', {
+  timeout: 180_000,
+}, async () => {
   await build(join(folder, 'bundle'))
   await servesRuns()
   await trains()
