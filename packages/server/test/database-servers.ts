@@ -231,6 +231,8 @@ function argumentsOf(
     `--tmpdir=${data}`,
     `--max-connections=${connectionsMax}`,
     '--innodb-buffer-pool-size=64M',
+    // MySQL keeps one unless it is told not to, and writes it to the disk with every commit.
+    '--skip-log-bin',
     ...(isDurable ? [] : ['--innodb-flush-log-at-trx-commit=0']),
     ...(process.getuid?.() === 0 ? ['--user=root'] : []),
     ...args,

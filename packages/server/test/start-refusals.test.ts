@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { parseServerUri } from '../src/db/server-address.ts'
 import { withDatabase } from '../src/open-for-commands.ts'
 import { createDatabase } from './database-servers.ts'
@@ -17,6 +17,9 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'millrace-start-'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Some tests start four programs one after another. */
+vi.setConfig({ testTimeout: 120_000 })
 
 function millrace(args: string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
