@@ -47,6 +47,7 @@ export const parts: Record<string, Step[]> = {
   ],
   unit: [
     setUpStep('moto', () => setUpPython('moto')),
+    setUpStep('gcs', () => setUpPython('gcs')),
     setUpStep('docker-registry', ensureRegistry),
     vitestStep('unit', [
       '--exclude=tests/**',

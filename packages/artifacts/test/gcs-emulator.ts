@@ -2,19 +2,18 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { missingPython, pythonOf } from '../../../tools/setup/python-environments.ts'
 import { endGroup, freePort } from './s3-servers.ts'
 
-const program = process.env['MILLRACE_GCS_EMULATOR'] ?? ''
+const program = join(dirname(pythonOf('gcs')), 'gcp-storage-emulator')
 const START_LIMIT_MS = 60_000
 
 export const hasGcsEmulator = existsSync(program)
 
 /** What to do about it. */
-export const missingGcsEmulator =
-  'There is no emulator of Google Cloud Storage: `pip install gcp-storage-emulator`, and name its ' +
-  'program in MILLRACE_GCS_EMULATOR'
+export const missingGcsEmulator = missingPython('gcs')
 
 /** An emulator of Google Cloud Storage in a process group of its own, with one empty bucket. */
 export interface GcsEmulator extends AsyncDisposable {
