@@ -48,6 +48,9 @@ export const parts: Record<string, Step[]> = {
   unit: [
     setUpStep('moto', () => setUpPython('moto')),
     setUpStep('gcs', () => setUpPython('gcs')),
+    // Some tests of the control plane ask an SDK, beside those that the SDKs' own are.
+    setUpStep('sagemaker-2.257', () => setUpPython('sagemaker-2.257')),
+    setUpStep('sagemaker-1.72', () => setUpPython('sagemaker-1.72')),
     setUpStep('docker-registry', ensureRegistry),
     vitestStep('unit', [
       '--exclude=tests/**',

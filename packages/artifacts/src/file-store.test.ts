@@ -44,7 +44,7 @@ test('openStore opens the directory of a location', async () => {
   expect(await readFile(join(root, 'a'), 'utf8')).toBe('x')
 })
 
-test.each(['gs://bucket/a', 'mlflow-artifacts:/a', 'bogus:/a'])(
+test.each(['hdfs://host/a', 'mlflow-artifacts:/a', 'bogus:/a'])(
   'openStore refuses %s, naming the scheme',
   (uri) => {
     const [scheme] = uri.split(':')
