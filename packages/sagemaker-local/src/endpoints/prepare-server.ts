@@ -1,5 +1,5 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { invalid } from '@millrace/api/errors'
 import { parseRequirement, type Requirement, requirementLines } from '@millrace/models/requirement'
@@ -25,6 +25,7 @@ const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
 const MILLRACE = join(ROOT, 'packages', 'cli', 'bin', 'millrace.cjs')
 const SCRIPT_SERVER = fileURLToPath(new URL('./script_server.py', import.meta.url))
+const XGBOOST_HANDLERS = fileURLToPath(new URL('./xgboost_handlers.py', import.meta.url))
 
 /** A server to be made ready to start. */
 export interface ServerOrder {
@@ -221,8 +222,11 @@ async function scriptLaunch(
     variables,
   }: { wanted: WantedPython; ml: string; variables: Record<string, string> },
 ): Promise<Launch> {
-  const { directory } = order
+  const { directory, container } = order
   const shipped = join('model', 'code')
+  if (await isBuiltIn(container, join(directory, 'ml', 'model'), variables)) {
+    return builtInLaunch(job, order, { wanted, ml, variables })
+  }
   const source = variables['SAGEMAKER_SUBMIT_DIRECTORY'] ?? ''
   const isFetched = source.startsWith('s3://')
   const code = isFetched ? 'code' : shipped
@@ -243,6 +247,41 @@ async function scriptLaunch(
     workingDirectory: join(ml, code),
     environment: { ...pythonVariables(python), ...variables, PYTHONPATH: join(ml, code) },
     visible: [SCRIPT_SERVER, ...python.folders],
+  }
+}
+
+/** Whether the model is what SageMaker's own XGBoost leaves, and no script is there to serve it. */
+async function isBuiltIn(
+  { Image = '' }: Container,
+  model: string,
+  variables: Record<string, string>,
+): Promise<boolean> {
+  const hasScript =
+    variables['SAGEMAKER_PROGRAM'] !== undefined ||
+    (await isFile(join(model, 'code', 'inference.py')))
+  return !hasScript && Image.includes('xgboost') && (await isFile(join(model, 'xgboost-model')))
+}
+
+async function builtInLaunch(
+  job: JobContext,
+  order: ServerOrder,
+  {
+    wanted,
+    ml,
+    variables,
+  }: { wanted: WantedPython; ml: string; variables: Record<string, string> },
+): Promise<Launch> {
+  const python = await preparePython(wanted, [], installOptions(job, order))
+  const program = [join(XGBOOST_HANDLERS, '..'), basename(XGBOOST_HANDLERS)]
+  return {
+    steps: [[python.path, '-u', SCRIPT_SERVER, ...program, join(ml, 'model')]],
+    workingDirectory: ml,
+    environment: {
+      SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: 'text/csv',
+      ...pythonVariables(python),
+      ...variables,
+    },
+    visible: [SCRIPT_SERVER, XGBOOST_HANDLERS, ...python.folders],
   }
 }
 

@@ -161,6 +161,8 @@ class Server(ThreadingHTTPServer):
 
 def main():
     code, program, model_folder = sys.argv[1:4]
+    # Handlers of ours import it by this name.
+    sys.modules["script_server"] = sys.modules["__main__"]
     script = Script(code, program, model_folder)
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT") or 8080)
     server = Server(("127.0.0.1", port), handler_of(script))
