@@ -45,8 +45,9 @@ export function writes(settings: unknown): Writes {
       if (endpoint.effect !== 'write') continue
       const handler = groupHandlers[name]
       invariant(handler, `${groupName}.${name} writes, and its group is listed here`)
-      const { run, quick } =
-        typeof handler === 'function' ? { run: handler, quick: undefined } : handler
+      const { run, quick, isStored } = (
+        typeof handler === 'function' ? { run: handler } : handler
+      ) as PreparedHandler<never, Promise<unknown>>
       const contextOf = (db: Db, caller: unknown): RequestContext => ({
         db,
         caller: caller as Caller,
@@ -57,7 +58,12 @@ export function writes(settings: unknown): Writes {
       const write: Write = (db, caller, input) => run(contextOf(db, caller), input)
       const quickly: Write['quick'] = (db, caller, input) =>
         quick?.(contextOf(db, caller), input) ?? Promise.resolve(undefined)
-      all[`${groupName}.${name}`] = quick ? Object.assign(write, { quick: quickly }) : write
+      const isKnown: Write['isStored'] = (db, caller, input) =>
+        isStored?.(contextOf(db, caller), input) ?? Promise.resolve(false)
+      all[`${groupName}.${name}`] = Object.assign(write, {
+        ...(quick && { quick: quickly }),
+        ...(isStored && { isStored: isKnown }),
+      })
     }
   }
   return all

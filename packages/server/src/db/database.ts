@@ -10,6 +10,11 @@ export interface Write {
   (db: Db, caller: unknown, input: never): Promise<unknown>
   /** What does all of it in one statement, where one can; asked for outside of the transaction. */
   readonly quick?: (db: Db, caller: unknown, input: never) => Promise<QuickWrite | undefined>
+  /**
+   * Whether this very write is stored, where its input tells it from every other one: then a commit
+   * whose answer was lost can be settled, for all that were in it.
+   */
+  readonly isStored?: (db: Db, caller: unknown, input: never) => Promise<boolean>
 }
 
 /**

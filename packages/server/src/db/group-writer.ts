@@ -10,6 +10,15 @@ const GROUP_MAX = 64
 /** A transaction that takes longer is undone, so that its locks hold nobody up for ever. */
 const GROUP_MAX_MS = 10_000
 const CONFLICTS_MAX = 10
+/** A commit that was on its way when the connection broke is done, or undone, within these looks. */
+const WITNESS_ASKED = 3
+
+type Outcome = { output: unknown } | { error: unknown }
+
+interface Progress {
+  /** Set when all writes of a transaction are done and only its commit is left. */
+  outcomes?: Outcome[]
+}
 
 /**
  * One of the writers of a database server: commits whatever arrived while its last transaction was
@@ -82,39 +91,74 @@ export class GroupWriter {
     mode: 'together' | 'with savepoints',
   ): Promise<'answered' | 'apart'> {
     const deadline = Date.now() + PATIENCE_MS
+    let unsettled: Outcome[] | undefined
     for (;;) {
-      const progress = { isComplete: false }
+      const progress: Progress = {}
       try {
-        const outcomes = await this.#transact(group, mode, progress)
-        for (const [index, { resolve, reject }] of group.entries()) {
-          const outcome = outcomes[index]
-          if (outcome !== undefined && 'error' in outcome) reject(outcome.error)
-          else resolve(outcome?.output)
-        }
+        answer(group, await this.#transact(group, mode, progress))
         return 'answered'
       } catch (error) {
-        if (error instanceof ConnectionLost && !progress.isComplete && Date.now() < deadline) {
+        const isUnsure = error instanceof ConnectionLost && progress.outcomes !== undefined
+        // What was sent again may also find that the first commit came through after all.
+        unsettled ??= isUnsure ? progress.outcomes : undefined
+        if (unsettled !== undefined) {
+          const isStored = await this.#isStored(group, unsettled, deadline)
+          if (isStored) {
+            answer(group, unsettled)
+            return 'answered'
+          }
+          if (isStored === false && isUnsure && Date.now() < deadline) continue
+        }
+        if (error instanceof ConnectionLost && !isUnsure && Date.now() < deadline) {
           await pause(RETRY_PAUSE_MS)
           continue
         }
         const isRefusal = mode === 'together' && group.length === 1
         const mayBeTriedApart = error instanceof TransactionConflict || !isRefusal
         if (mayBeTriedApart && !(error instanceof ConnectionLost)) return 'apart'
-        const answer = progress.isComplete && error instanceof ConnectionLost ? unsure() : error
-        for (const { reject } of group) reject(answer)
+        const reason = isUnsure ? unsure() : error
+        for (const { reject } of group) reject(reason)
         return 'answered'
       }
     }
   }
 
+  /**
+   * Whether a transaction whose commit was not answered is stored, by one of its writes that can tell;
+   * undefined when none can. The database may still be at it, so a no is asked for more than once.
+   */
+  async #isStored(
+    group: Call[],
+    outcomes: Outcome[],
+    deadline: number,
+  ): Promise<boolean | undefined> {
+    const witness = group.find(
+      ({ name }, index) => this.#writes[name]?.isStored && 'output' in (outcomes[index] ?? {}),
+    )
+    if (witness === undefined) return undefined
+    let isThere: boolean | undefined
+    for (let asked = 0; asked < WITNESS_ASKED && Date.now() < deadline; ) {
+      await pause(RETRY_PAUSE_MS)
+      try {
+        const { name, caller, input } = witness
+        isThere = await this.#writes[name]?.isStored?.(this.#db, caller, input as never)
+        if (isThere) return true
+        asked += 1
+      } catch (error) {
+        if (!(error instanceof ConnectionLost)) throw error
+      }
+    }
+    return isThere
+  }
+
   async #transact(
     group: Call[],
     mode: 'together' | 'with savepoints',
-    progress: { isComplete: boolean },
-  ): Promise<({ output: unknown } | { error: unknown })[]> {
+    progress: Progress,
+  ): Promise<Outcome[]> {
     return this.#db.transaction().execute(async (db) => {
       const startMs = Date.now()
-      const outcomes: ({ output: unknown } | { error: unknown })[] = []
+      const outcomes: Outcome[] = []
       for (const call of group) {
         if (Date.now() - startMs > GROUP_MAX_MS) throw tooLong()
         outcomes.push(
@@ -123,15 +167,12 @@ export class GroupWriter {
             : await this.#runSaved(db, call),
         )
       }
-      progress.isComplete = true
+      progress.outcomes = outcomes
       return outcomes
     })
   }
 
-  async #runSaved(
-    db: Kysely<Schema>,
-    call: Call,
-  ): Promise<{ output: unknown } | { error: unknown }> {
+  async #runSaved(db: Kysely<Schema>, call: Call): Promise<Outcome> {
     await sql`savepoint one_call`.execute(db)
     try {
       const output = await this.#runOne(db, call)
@@ -148,6 +189,14 @@ export class GroupWriter {
     const write = this.#writes[name]
     if (write === undefined) throw new Error(`There is no write named '${name}'`)
     return write(db, caller, input as never)
+  }
+}
+
+function answer(group: Call[], outcomes: Outcome[]): void {
+  for (const [index, { resolve, reject }] of group.entries()) {
+    const outcome = outcomes[index]
+    if (outcome !== undefined && 'error' in outcome) reject(outcome.error)
+    else resolve(outcome?.output)
   }
 }
 
