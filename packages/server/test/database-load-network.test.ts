@@ -25,9 +25,10 @@ test.runIf(hasStockClient || process.env['CI'])(
 
     expect(figures.differences).toEqual([])
     expect(figures.acknowledged).toBeGreaterThan(20)
-    // What the client does not send again is a body that ends too early.
-    const raised = Object.keys(figures.raised).filter((text) => !text.includes('IncompleteRead'))
-    expect(raised).toEqual([])
+    // What the client does not send again is a body that ends too early. A name that it sends again
+    // after an answer was swallowed in good order is taken: nobody can tell that from a second create.
+    const known = /IncompleteRead|RESOURCE_ALREADY_EXISTS/
+    expect(Object.keys(figures.raised).filter((text) => !known.test(text))).toEqual([])
   },
 )
 

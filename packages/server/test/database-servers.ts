@@ -253,7 +253,8 @@ async function untilItAnswers(adminUri: string, ensureStarted: () => void): Prom
   }
 }
 
-function freePort(): Promise<number> {
+/** A loopback port that nobody has just now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { localConfig } from '../src/config.ts'
 import { startBalancer } from './balancer.ts'
-import { createDatabase } from './database-servers.ts'
+import { createDatabase, freePort } from './database-servers.ts'
 import { createAgent, sendRaw } from './fuzz-client.ts'
 import { runReplicaCampaign } from './replica-campaign.ts'
 import { artifactsPath, type ServerProcess, startServerProcess } from './server-process.ts'
@@ -104,7 +104,8 @@ describe.each([testDatabase])('several servers over one %s database', () => {
   test('workers share a port, and one that is killed is replaced', {
     timeout: 150_000,
   }, async () => {
-    await using server = await start('--workers=2')
+    // One of its own choice would be another one, were the worker that is killed the only one yet.
+    await using server = await start('--workers=2', `--port=${await freePort()}`)
     const client = createClient({ baseUrl: server.url })
     const workers = () => server.childIds()
     await expect.poll(() => workers().length).toBe(2)
