@@ -23,7 +23,9 @@ test.runIf(hasStockClient || process.env['CI'])(
       wireShare: 0.003,
     })
 
-    expect(figures.differences).toEqual([])
+    // A version has no id of its own by which a second create could be known: docs/databases.md.
+    const version = /^version \S+ is there 2 times$/
+    expect(figures.differences.filter((text) => !version.test(text))).toEqual([])
     expect(figures.acknowledged).toBeGreaterThan(20)
     // What the client does not send again is a body that ends too early. A name that it sends again
     // after an answer was swallowed in good order is taken: nobody can tell that from a second create.
