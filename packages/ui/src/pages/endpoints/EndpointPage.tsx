@@ -73,9 +73,9 @@ export function EndpointPage() {
         <VariantsTable endpoint={endpoint} />
         <div className="overview">
           <div className="overview-main">
-            <TestConsole key={name} endpoint={endpoint} />
+            <TestConsole key={`console ${name}`} endpoint={endpoint} />
             <LogView
-              key={name}
+              key={`log ${name}`}
               path={planePath`/endpoints/${name}/log`}
               isLive={status === 'InService' || isUnderWay(status)}
             />
