@@ -85,9 +85,10 @@ const statement = statementOnce<Parameters, { run: number }>((db, param) => {
 /** The same in one statement where a database takes one, given at least one tag. */
 export async function quickRun(
   db: Db,
-  { experiment_id, tags, ...facts }: RunToCreate,
+  describe: () => RunToCreate,
 ): Promise<QuickWrite | undefined> {
   if (kindOf(db) !== 'postgresql') return undefined
+  const { experiment_id, tags, ...facts } = describe()
   const experiment = parseExperimentId(experiment_id)
   const location = locationsOf(db).get(experiment)
   if (location === undefined) return undefined

@@ -36,6 +36,32 @@ export async function getExperiment(db: Db, experiment_id: string): Promise<Expe
   return row
 }
 
+interface TaggedRow extends ExperimentRow {
+  tag_key: string | null
+  tag_value: string | null
+}
+
+const selectWithTags = compileOnce<{ id: number }, TaggedRow>((db, param) =>
+  db
+    .selectFrom('experiment')
+    .leftJoin('experiment_tag', 'experiment_tag.experiment', 'experiment.id')
+    .selectAll('experiment')
+    .select(['experiment_tag.key as tag_key', 'experiment_tag.value as tag_value'])
+    .where('experiment.id', '=', param('id'))
+    .orderBy('experiment_tag.key'),
+)
+
+/** The experiment of that id with its tags, as it travels, deleted ones included, or a 404. */
+export async function getWireExperiment(db: Db, experiment_id: string): Promise<Experiment> {
+  const rows = await selectWithTags(db, { id: parseExperimentId(experiment_id) })
+  const [row] = rows
+  if (row === undefined) throw noSuchExperiment(experiment_id)
+  const tags = rows.flatMap(({ tag_key, tag_value }) =>
+    tag_key === null ? [] : [{ key: tag_key, value: tag_value ?? '' }],
+  )
+  return toWire(row, tags.length > 0 ? tags : undefined)
+}
+
 /** 404 in MLflow's words. */
 export function noSuchExperiment(experiment_id: string) {
   return notFound(`No Experiment with id=${experiment_id} exists`)

@@ -13,6 +13,7 @@ import {
   findExperimentByName,
   getActiveExperiment,
   getExperiment,
+  getWireExperiment,
   insertExperiment,
   noSuchExperiment,
   parseExperimentId,
@@ -92,7 +93,7 @@ export const experiments: Handlers<Api['experiments']> = {
   },
 
   async get({ db }, { experiment_id }) {
-    return { experiment: await wireExperiment(db, await getExperiment(db, experiment_id)) }
+    return { experiment: await getWireExperiment(db, experiment_id) }
   },
 
   async getByName({ db, caller }, { experiment_name }) {

@@ -145,7 +145,7 @@ describe.each(takesOneStatement)('a run on %s', () => {
       const [run, compared] = [facts(), facts()]
       const slow = await createRun(db, compared)
       for (const _ of ['first', 'again']) {
-        const answer = await answerOf(db, await quickRun(db, run))
+        const answer = await answerOf(db, await quickRun(db, () => run))
         const text = JSON.stringify(slow).replaceAll(compared.uuid, run.uuid)
         expect(answer).toEqual(JSON.parse(text))
       }
@@ -159,7 +159,8 @@ describe.each(takesOneStatement)('a run on %s', () => {
       await createRun(db, { ...facts(), experiment_id: gone })
       await server.client.experiments.delete({ experiment_id: gone })
 
-      const answer = await answerOf(db, await quickRun(db, { ...facts(), experiment_id: gone }))
+      const wanted = { ...facts(), experiment_id: gone }
+      const answer = await answerOf(db, await quickRun(db, () => wanted))
 
       expect(answer).toBeUndefined()
     })

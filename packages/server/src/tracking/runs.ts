@@ -71,7 +71,7 @@ export const runs: Handlers<Api['runs']> = {
         return { ...input, uuid, random_name: randomRunName() }
       },
       async ({ db, settings }, input) => createRun(db, describeNewRun(input, settings)),
-      async ({ db, settings }, input) => quickRun(db, describeNewRun(input, settings)),
+      async ({ db, settings }, input) => quickRun(db, () => describeNewRun(input, settings)),
     ),
     async isStored({ db }, { uuid }: { uuid: string }) {
       return (await findRun(db, uuid)) !== undefined
