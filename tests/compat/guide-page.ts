@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../../tools/free-port.ts'
 import { pythonOf } from '../../tools/setup/python-environments.ts'
 import { root } from '../../tools/setup/step.mjs'
 import { signalGroup } from './server.ts'
@@ -149,15 +149,4 @@ function checkPrinted(blocks: readonly GuideBlock[], output: string): void {
       throw new Error(`'${line}' was not printed, but:\n${said.slice(-4_000)}`)
     }
   }
-}
-
-/** A port of loopback that nobody listens at. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

@@ -18,7 +18,7 @@ import {
   startDatabaseServer,
 } from '../../packages/server/test/database-servers.ts'
 import { logWithStockClient } from '../../packages/server/test/stock-clients.ts'
-import { freePort } from './guide-page.ts'
+import { freePort } from '../../tools/free-port.ts'
 
 const MEBIBYTE = 2 ** 20
 const KEYS = { accessKeyId: 'millrace', secretAccessKey: 'millrace' }

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { BlobServiceClient } from '@azure/storage-blob'
+import { freePort } from '../../../tools/free-port.ts'
 import { root } from '../../../tools/setup/step.mjs'
-import { endGroup, freePort } from './s3-servers.ts'
+import { endGroup } from './s3-servers.ts'
 
 /** Azurite's well-known account, which is no secret. */
 const ACCOUNT = 'devstoreaccount1'

@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../../../tools/free-port.ts'
 import { missingPython, pythonOf } from '../../../tools/setup/python-environments.ts'
-import { endGroup, freePort } from './s3-servers.ts'
+import { endGroup } from './s3-servers.ts'
 
 const program = join(dirname(pythonOf('gcs')), 'gcp-storage-emulator')
 const START_LIMIT_MS = 60_000

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { freePort } from '../../../tools/free-port.ts'
 import { parseServerUri } from '../src/db/server-address.ts'
 import { connect } from '../src/db/server-database.ts'
 
@@ -251,16 +251,4 @@ async function untilItAnswers(adminUri: string, ensureStarted: () => void): Prom
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
-}
-
-/** A loopback port that nobody has just now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }

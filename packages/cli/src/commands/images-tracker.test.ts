@@ -1,7 +1,5 @@
-import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -14,6 +12,7 @@ import {
 } from '@millrace/sagemaker/images/oci-layout'
 import { readTar } from '@millrace/sagemaker/images/read-tar'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freePort } from '../../../../tools/free-port.ts'
 import { buildImage } from './images-build.ts'
 import { parseEnvFile } from './images-env-file.ts'
 import { type RunningContainer, startContainer, whyNoContainers } from './images-start.ts'
@@ -40,15 +39,6 @@ beforeAll(async () => {
   })
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address ? address.port : 0
-}
 
 /** Starts the image with an env file and a data directory that belongs to its user. */
 async function startTracker(lines: string[]): Promise<RunningContainer> {

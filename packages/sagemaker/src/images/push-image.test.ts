@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freePort } from '../../../../tools/free-port.ts'
 import { billOfMaterials } from './bill-of-materials.ts'
 import { blobsOf, readImage, writeLayout } from './oci-layout.ts'
 import { pullImage } from './pull-image.ts'
@@ -20,15 +20,6 @@ let layout: string
 let url: string
 let registry: ChildProcess
 let digest: string
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address ? address.port : 0
-}
 
 async function startRegistry(): Promise<void> {
   const port = await freePort()
