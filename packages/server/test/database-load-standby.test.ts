@@ -11,6 +11,14 @@ test.each(testDatabase === 'postgresql' ? [] : [testDatabase])(
   },
 )
 
+/** Waits until the standby itself, asked past the server, has so many runs. */
+async function untilStandbyHas(runs: number, uri: string): Promise<void> {
+  const count = 'select count(*)::int as runs from run'
+  await expect
+    .poll(() => administer(uri, count).catch(String), { timeout: 60_000 })
+    .toEqual([{ runs }])
+}
+
 async function countRuns({ client }: TestServer): Promise<number> {
   const { runs = [] } = await client.runs.search({ experiment_ids: ['0'] })
   return runs.length
@@ -23,16 +31,19 @@ describe.each(testDatabase === 'postgresql' ? [testDatabase] : [])('a standby of
     const primaryUri = process.env['MILLRACE_TEST_DATABASE_URI'] ?? ''
     const standby = await startDatabaseServer(kind, { primaryUri })
     if (standby === undefined) throw new Error(`${kind} is not installed`)
+    let copyUri = ''
     try {
       await using server = await startServer((config) => {
         if (config.database.kind !== 'server') throw new Error('a server has an address')
         const { database } = config.database.address
+        copyUri = new URL(`/${database}`, standby.adminUri).href
         const replica = { ...parseServerUri(standby.adminUri), database }
         return { ...config, database: { ...config.database, replica } }
       })
       const create = async () => (await server.client.runs.create({ experiment_id: '0' })).run.info
       await create()
       await expect.poll(() => countRuns(server), { timeout: 30_000 }).toBe(1)
+      await untilStandbyHas(1, copyUri)
 
       await administer(standby.adminUri, 'select pg_wal_replay_pause()')
       const { run_id } = await create()
@@ -48,6 +59,7 @@ describe.each(testDatabase === 'postgresql' ? [testDatabase] : [])('a standby of
       expect(await countRuns(server)).toBe(3)
 
       await standby.restart()
+      await untilStandbyHas(3, copyUri)
       await administer(standby.adminUri, 'select pg_wal_replay_pause()')
       await create()
       // The database itself would know of four.
