@@ -7,12 +7,20 @@ export interface Counts {
   failed: number
   skips: { name: string; reason: string }[]
   problems: number
+  /** Paths of the files in which something failed, from the root of the repository. */
+  failedFiles: string[]
 }
 
 /** Writes the counts of a run as JSON to the file that MILLRACE_TEST_COUNTS names. */
 export default class CountReporter implements Reporter {
   onTestRunEnd(testModules: readonly TestModule[], unhandledErrors: readonly unknown[]) {
-    const counts: Counts = { passed: 0, failed: 0, skips: [], problems: unhandledErrors.length }
+    const counts: Counts = {
+      passed: 0,
+      failed: 0,
+      skips: [],
+      problems: unhandledErrors.length,
+      failedFiles: [],
+    }
     for (const testModule of testModules) count(testModule, counts)
     const file = process.env['MILLRACE_TEST_COUNTS']
     if (file) writeFileSync(file, JSON.stringify(counts))
@@ -29,5 +37,7 @@ function count(testModule: TestModule, counts: Counts) {
     } else counts.failed += 1
   }
   // A module that could not be loaded, or whose hooks failed, may have no failed test to show for it.
-  if (testModule.state() === 'failed' && counts.failed === failedBefore) counts.problems += 1
+  if (testModule.state() !== 'failed') return
+  counts.failedFiles.push(testModule.relativeModuleId)
+  if (counts.failed === failedBefore) counts.problems += 1
 }

@@ -3,8 +3,9 @@ import { parts } from './test-parts.ts'
 import type { StepResult } from './test-step.ts'
 
 /**
- * Runs parts of the tests and prints a line for each step that counted something, then skips with their reasons, then
- * `N passed, N failed` alone on a line. Returns the exit code: 0 when nothing failed.
+ * Runs parts of the tests and prints a line for each step that counted something, then what needed a
+ * second try, then skips with their reasons, then `N passed, N failed` alone on a line. Returns the
+ * exit code: 0 when nothing failed.
  */
 export async function runTests(names: string[]): Promise<number> {
   const results: StepResult[] = []
@@ -18,6 +19,9 @@ export async function runTests(names: string[]): Promise<number> {
     if (result.failed > 0) console.log(`\n${result.output}\n`)
   }
 
+  for (const file of results.flatMap(({ secondTries = [] }) => secondTries)) {
+    console.log(`passed at the second try: ${file}`)
+  }
   for (const { name, reason } of results.flatMap(({ skips }) => skips)) {
     console.log(`skipped: ${name}: ${reason}`)
   }
