@@ -1,5 +1,5 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { invalid } from '@millrace/api/errors'
 import { parseRequirement, type Requirement, requirementLines } from '@millrace/models/requirement'
@@ -100,14 +100,15 @@ async function planLaunch(
   const { directory, container } = order
   const model = join(directory, 'ml', 'model')
   const variables = { ...order.environment, ...container.Environment }
+  const hasScript =
+    variables['SAGEMAKER_PROGRAM'] !== undefined ||
+    (await isFile(join(model, 'code', 'inference.py')))
   const serving = await resolveServing({
     image: container.Image,
     imagesFile: job.settings.imagesFile,
     images: job.images,
     hasMlmodel: await isFile(join(model, 'MLmodel')),
-    hasScript:
-      variables['SAGEMAKER_PROGRAM'] !== undefined ||
-      (await isFile(join(model, 'code', 'inference.py'))),
+    hasScript,
   })
   const { kind } = serving
   const of = { model, ml, variables }
@@ -118,8 +119,14 @@ async function planLaunch(
       return { kind, launch: await imageLaunch(job, serving, variables) }
     case 'mlflow':
       return { kind, launch: await modelLaunch(job, order, { ...of, wanted: serving.python }) }
-    case 'script':
-      return { kind, launch: await scriptLaunch(job, order, { ...of, wanted: serving.python }) }
+    case 'script': {
+      const isBuiltIn = !hasScript && (await isFromXgboost(container, model))
+      const script = isBuiltIn ? xgboostScript(ml) : await clientScript(job, order, ml, variables)
+      return {
+        kind,
+        launch: await scriptLaunch(job, order, { ...of, wanted: serving.python, script }),
+      }
+    }
   }
 }
 
@@ -213,23 +220,48 @@ async function modelLaunch(
   }
 }
 
-async function scriptLaunch(
-  job: JobContext,
-  order: ServerOrder,
-  {
-    wanted,
-    ml,
-    variables,
-  }: { wanted: WantedPython; ml: string; variables: Record<string, string> },
-): Promise<Launch> {
-  const { directory, container } = order
-  const shipped = join('model', 'code')
-  if (await isBuiltIn(container, join(directory, 'ml', 'model'), variables)) {
-    return builtInLaunch(job, order, { wanted, ml, variables })
+/** Handler functions, and what they are run with. */
+interface Script {
+  /** As the server sees it. */
+  directory: string
+  program: string
+  workingDirectory: string
+  requirements: Requirement[]
+  /** Defaults, which the variables of the container go before. */
+  defaults: Record<string, string>
+  /** Variables that nothing goes before. */
+  fixed: Record<string, string>
+  /** Files that the server sees besides its own. */
+  visible: string[]
+}
+
+/** What serves a model of SageMaker's own XGBoost when no script is there. */
+function xgboostScript(ml: string): Script {
+  return {
+    directory: dirname(XGBOOST_HANDLERS),
+    program: basename(XGBOOST_HANDLERS),
+    workingDirectory: ml,
+    requirements: [],
+    defaults: { SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: 'text/csv' },
+    fixed: {},
+    visible: [XGBOOST_HANDLERS],
   }
+}
+
+async function isFromXgboost({ Image = '' }: Container, model: string): Promise<boolean> {
+  return Image.includes('xgboost') && (await isFile(join(model, 'xgboost-model')))
+}
+
+/** The script that the client has sent, fetched when it is not a part of the model. */
+async function clientScript(
+  job: JobContext,
+  { directory }: ServerOrder,
+  ml: string,
+  variables: Record<string, string>,
+): Promise<Script> {
   const source = variables['SAGEMAKER_SUBMIT_DIRECTORY'] ?? ''
   const isFetched = source.startsWith('s3://')
-  const code = isFetched ? 'code' : shipped
+  const code = isFetched ? 'code' : join('model', 'code')
   if (isFetched) {
     await fetchCode(job.objects, source, join(directory, 'ml', code), join(directory, 'tmp'))
   }
@@ -240,48 +272,34 @@ async function scriptLaunch(
         `${isFetched ? source : 'code/ of its archive'}.`,
     )
   }
-  const requirements = await requirementsOf(join(directory, 'ml', code, 'requirements.txt'))
-  const python = await preparePython(wanted, requirements, installOptions(job, order))
   return {
-    steps: [[python.path, '-u', SCRIPT_SERVER, join(ml, code), program, join(ml, 'model')]],
+    directory: join(ml, code),
+    program,
     workingDirectory: join(ml, code),
-    environment: { ...pythonVariables(python), ...variables, PYTHONPATH: join(ml, code) },
-    visible: [SCRIPT_SERVER, ...python.folders],
+    requirements: await requirementsOf(join(directory, 'ml', code, 'requirements.txt')),
+    defaults: {},
+    fixed: { PYTHONPATH: join(ml, code) },
+    visible: [],
   }
 }
 
-/** Whether the model is what SageMaker's own XGBoost leaves, and no script is there to serve it. */
-async function isBuiltIn(
-  { Image = '' }: Container,
-  model: string,
-  variables: Record<string, string>,
-): Promise<boolean> {
-  const hasScript =
-    variables['SAGEMAKER_PROGRAM'] !== undefined ||
-    (await isFile(join(model, 'code', 'inference.py')))
-  return !hasScript && Image.includes('xgboost') && (await isFile(join(model, 'xgboost-model')))
-}
-
-async function builtInLaunch(
+async function scriptLaunch(
   job: JobContext,
   order: ServerOrder,
   {
     wanted,
     ml,
     variables,
-  }: { wanted: WantedPython; ml: string; variables: Record<string, string> },
+    script,
+  }: { wanted: WantedPython; ml: string; variables: Record<string, string>; script: Script },
 ): Promise<Launch> {
-  const python = await preparePython(wanted, [], installOptions(job, order))
-  const program = [join(XGBOOST_HANDLERS, '..'), basename(XGBOOST_HANDLERS)]
+  const python = await preparePython(wanted, script.requirements, installOptions(job, order))
+  const { directory, program, workingDirectory, defaults, fixed, visible } = script
   return {
-    steps: [[python.path, '-u', SCRIPT_SERVER, ...program, join(ml, 'model')]],
-    workingDirectory: ml,
-    environment: {
-      SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: 'text/csv',
-      ...pythonVariables(python),
-      ...variables,
-    },
-    visible: [SCRIPT_SERVER, XGBOOST_HANDLERS, ...python.folders],
+    steps: [[python.path, '-u', SCRIPT_SERVER, directory, program, join(ml, 'model')]],
+    workingDirectory,
+    environment: { ...defaults, ...pythonVariables(python), ...variables, ...fixed },
+    visible: [SCRIPT_SERVER, ...visible, ...python.folders],
   }
 }
 

@@ -1,12 +1,8 @@
-import { ApiError } from '@millrace/api/errors'
 import { invalidRequest } from '../http/aws-error.ts'
 import { resolveImage } from '../runner/images/resolve-image.ts'
 import { instanceSize } from '../runner/instance/instance-types.ts'
 import { compilePattern } from '../runner/instance/metric-patterns.ts'
-import { nothingAt } from '../runner/training/download-channel.ts'
-import { findBucket } from '../s3/bucket-store.ts'
-import { listObjects } from '../s3/object-listing.ts'
-import { parseS3Uri } from '../s3/object-transfer.ts'
+import { checkBucket, checkPrefix, inAwsWords } from './check-storage.ts'
 import type { OperationContext } from './operation.ts'
 import type { CreateTrainingJobInput } from './training-job-input.ts'
 
@@ -43,24 +39,10 @@ export async function checkTrainingJob(
         `The channel ${ChannelName} has no S3DataSource; file systems of AWS are not served here.`,
       )
     }
-    await inAwsWords(() => {
-      const { bucket, key } = parseS3Uri(uri)
-      const isThere =
-        findBucket(objects, bucket) !== undefined &&
-        listObjects(objects, { bucket, prefix: key, limit: 1 }).objects.length > 0
-      if (!isThere) throw nothingAt(uri)
-    })
+    await inAwsWords(() => checkPrefix(objects, uri))
   }
   for (const uri of [OutputDataConfig.S3OutputPath, CheckpointConfig?.S3Uri]) {
-    if (uri === undefined) continue
-    await inAwsWords(() => {
-      const { bucket } = parseS3Uri(uri)
-      if (findBucket(objects, bucket)) return
-      throw invalidRequest(
-        `The bucket '${bucket}' of ${uri} does not exist here: create it first, with ` +
-          '`aws s3 mb` or the default_bucket() of a SageMaker session.',
-      )
-    })
+    if (uri !== undefined) await inAwsWords(() => checkBucket(objects, uri))
   }
 }
 
@@ -112,14 +94,5 @@ function checkInstances({ ResourceConfig }: Omit<CreateTrainingJobInput, 'Traini
           'satisfy constraint: Member must be an instance type such as ml.m5.xlarge',
       )
     }
-  }
-}
-
-async function inAwsWords<Result>(check: () => Result | Promise<Result>): Promise<Result> {
-  try {
-    return await check()
-  } catch (error) {
-    if (error instanceof ApiError) throw invalidRequest(error.message)
-    throw error
   }
 }

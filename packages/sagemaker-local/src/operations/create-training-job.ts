@@ -1,15 +1,11 @@
-import { AwsError } from '../http/aws-error.ts'
 import type { TrainingJobDocument, TrainingProgress } from '../runner/training/training-job.ts'
 import { modelUri } from '../runner/training/upload-outputs.ts'
-import { insertResource } from '../state/resource-store.ts'
-import { upsertTags } from '../state/tag-store.ts'
-import { enqueueTask } from '../state/task-store.ts'
+import { faultsOf, insertJob } from './insert-job.ts'
 import type { OperationContext } from './operation.ts'
 import { resourceArn, seconds } from './resource-names.ts'
 import type { CreateTrainingJobInput } from './training-job-input.ts'
 
 const DEFAULT_RUNTIME_SECONDS = 86_400
-const FAULT_TAG = 'millrace:'
 
 /** What the job of a tuning job has besides. */
 export interface TrialOptions {
@@ -28,7 +24,6 @@ export function createTrainingJob(
   { Tags = [], ...input }: CreateTrainingJobInput,
   trial: TrialOptions = {},
 ): string {
-  const { state } = context
   const name = input.TrainingJobName
   const arn = resourceArn(context, 'training-job', name)
   const nowMs = Date.now()
@@ -61,33 +56,20 @@ export function createTrainingJob(
     attempt: 0,
     retries: 0,
     ranMs: 0,
-    faults: Object.fromEntries(
-      Tags.filter(({ Key }) => Key.startsWith(FAULT_TAG)).map(({ Key, Value }) => [
-        Key.slice(FAULT_TAG.length),
-        Value,
-      ]),
-    ),
+    faults: faultsOf(Tags),
     ...(trial.mlflow === undefined ? {} : { mlflow: trial.mlflow }),
   }
-  state.transaction(() => {
-    const isNew = insertResource(state, {
-      kind: 'training-job',
-      name,
-      arn,
-      status: 'InProgress',
-      createdMs: nowMs,
-      modifiedMs: nowMs,
-      document,
-      progress,
-    })
-    if (!isNew) {
-      throw new AwsError(
-        'ResourceInUse',
-        `Training job names must be unique within an AWS account and region, and a training job with this name already exists (${arn})`,
-      )
-    }
-    upsertTags(state, arn, Tags)
-    enqueueTask(state, { kind: 'training-job', name, places: 1 })
+  insertJob(context, {
+    kind: 'training-job',
+    name,
+    arn,
+    createdMs: nowMs,
+    document,
+    progress,
+    tags: Tags,
+    places: 1,
+    uniqueNames: 'Training job names must be',
+    article: 'a training job',
   })
   return arn
 }

@@ -4,7 +4,6 @@ import { invalidRequest } from '../http/aws-error.ts'
 import { instanceSize } from '../runner/instance/instance-types.ts'
 import { findBucket } from '../s3/bucket-store.ts'
 import { parseS3Uri } from '../s3/object-transfer.ts'
-import { ListInput, listResources } from '../state/list-resources.ts'
 import { deleteResource, insertResource } from '../state/resource-store.ts'
 import { upsertTags } from '../state/tag-store.ts'
 import { alreadyExisting, getResource } from './absent-resource.ts'
@@ -13,6 +12,7 @@ import {
   type EndpointConfigDocument,
   type ProductionVariant,
 } from './endpoint-config-input.ts'
+import { listOperation } from './list-operation.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName, resourceArn, seconds } from './resource-names.ts'
 
@@ -67,21 +67,15 @@ export const endpointConfigOperations = [
       ).document
     },
   }),
-  operation({
-    service: 'SageMaker',
+  listOperation<EndpointConfigDocument>({
     name: 'ListEndpointConfigs',
-    input: ListInput.extend({ SortBy: z.enum(['Name', 'CreationTime']).nullish() }),
-    run({ state }, input) {
-      const page = listResources<EndpointConfigDocument, object>(state, 'endpoint-config', input)
-      return {
-        EndpointConfigs: page.resources.map(({ document }) => ({
-          EndpointConfigName: document.EndpointConfigName,
-          EndpointConfigArn: document.EndpointConfigArn,
-          CreationTime: document.CreationTime,
-        })),
-        NextToken: page.nextToken,
-      }
-    },
+    kind: 'endpoint-config',
+    member: 'EndpointConfigs',
+    summaryOf: ({ document }) => ({
+      EndpointConfigName: document.EndpointConfigName,
+      EndpointConfigArn: document.EndpointConfigArn,
+      CreationTime: document.CreationTime,
+    }),
   }),
   operation({
     service: 'SageMaker',

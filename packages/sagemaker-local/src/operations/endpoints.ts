@@ -12,17 +12,17 @@ import {
   updateEndpoint,
 } from '../endpoints/endpoint.ts'
 import { type AwsError, invalidRequest } from '../http/aws-error.ts'
-import { ListInput, listResources } from '../state/list-resources.ts'
 import { findResource, insertResource } from '../state/resource-store.ts'
 import { upsertTags } from '../state/tag-store.ts'
 import { enqueueTask } from '../state/task-store.ts'
 import { alreadyExisting, getResource } from './absent-resource.ts'
 import type { EndpointConfigDocument } from './endpoint-config-input.ts'
+import { faultsOf } from './insert-job.ts'
+import { listOperation } from './list-operation.ts'
 import type { ModelDocument } from './model-input.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName, resourceArn, seconds, Tags } from './resource-names.ts'
 
-const FAULT_TAG = 'millrace:'
 /** The SageMaker SDK sleeps for half a minute between two looks at an endpoint. */
 const SDK_WAIT_MS = 25_000
 const SDK_LOOK_MS = 50
@@ -86,23 +86,18 @@ export const endpointOperations = [
       }
     },
   }),
-  operation({
-    service: 'SageMaker',
+  listOperation<EndpointDocument>({
     name: 'ListEndpoints',
-    input: ListInput.extend({ StatusEquals: z.enum(ENDPOINT_STATUSES).nullish() }),
-    run({ state }, input) {
-      const page = listResources<EndpointDocument, EndpointProgress>(state, 'endpoint', input)
-      return {
-        Endpoints: page.resources.map(({ document }) => ({
-          EndpointName: document.EndpointName,
-          EndpointArn: document.EndpointArn,
-          CreationTime: document.CreationTime,
-          LastModifiedTime: document.LastModifiedTime,
-          EndpointStatus: document.EndpointStatus,
-        })),
-        NextToken: page.nextToken,
-      }
-    },
+    kind: 'endpoint',
+    statuses: ENDPOINT_STATUSES,
+    member: 'Endpoints',
+    summaryOf: ({ document }) => ({
+      EndpointName: document.EndpointName,
+      EndpointArn: document.EndpointArn,
+      CreationTime: document.CreationTime,
+      LastModifiedTime: document.LastModifiedTime,
+      EndpointStatus: document.EndpointStatus,
+    }),
   }),
   operation({
     service: 'SageMaker',
@@ -243,9 +238,4 @@ function retain(next: Fleet, current: Fleet | undefined, excluded: string[]): vo
   if (capture && !excluded.includes('DataCaptureConfig')) {
     next.config = { ...next.config, DataCaptureConfig: capture }
   }
-}
-
-function faultsOf(tags: { Key: string; Value: string }[]): Record<string, string> {
-  const faults = tags.filter(({ Key }) => Key.startsWith(FAULT_TAG))
-  return Object.fromEntries(faults.map(({ Key, Value }) => [Key.slice(FAULT_TAG.length), Value]))
 }

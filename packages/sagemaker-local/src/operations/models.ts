@@ -1,13 +1,13 @@
-import { ApiError } from '@millrace/api/errors'
 import { z } from 'zod'
 import { listEndpoints } from '../endpoints/endpoint.ts'
 import { checkModelData, hasModelFile } from '../endpoints/model-data.ts'
 import { resolveServing } from '../endpoints/serving-image.ts'
 import { invalidRequest } from '../http/aws-error.ts'
-import { ListInput, listResources } from '../state/list-resources.ts'
 import { deleteResource, insertResource } from '../state/resource-store.ts'
 import { upsertTags } from '../state/tag-store.ts'
 import { alreadyExisting, getResource } from './absent-resource.ts'
+import { inAwsWords } from './check-storage.ts'
+import { listOperation } from './list-operation.ts'
 import { type Container, CreateModelInput, type ModelDocument } from './model-input.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName, resourceArn, seconds } from './resource-names.ts'
@@ -58,21 +58,15 @@ export const modelOperations = [
       return getResource<ModelDocument, object>(context, 'model', ModelName).document
     },
   }),
-  operation({
-    service: 'SageMaker',
+  listOperation<ModelDocument>({
     name: 'ListModels',
-    input: ListInput.extend({ SortBy: z.enum(['Name', 'CreationTime']).nullish() }),
-    run({ state }, input) {
-      const page = listResources<ModelDocument, object>(state, 'model', input)
-      return {
-        Models: page.resources.map(({ document }) => ({
-          ModelName: document.ModelName,
-          ModelArn: document.ModelArn,
-          CreationTime: document.CreationTime,
-        })),
-        NextToken: page.nextToken,
-      }
-    },
+    kind: 'model',
+    member: 'Models',
+    summaryOf: ({ document }) => ({
+      ModelName: document.ModelName,
+      ModelArn: document.ModelArn,
+      CreationTime: document.CreationTime,
+    }),
   }),
   operation({
     service: 'SageMaker',
@@ -127,7 +121,7 @@ async function checkContainer(
   if (Image === undefined || Image === '') {
     throw invalidRequest('The container of a model needs an Image.')
   }
-  try {
+  await inAwsWords(async () => {
     checkModelData(objects, container)
     await resolveServing({
       image: Image,
@@ -136,8 +130,5 @@ async function checkContainer(
       hasMlmodel: await hasModelFile(objects, container, ['MLmodel']),
       hasScript: Environment?.['SAGEMAKER_PROGRAM'] !== undefined,
     })
-  } catch (error) {
-    if (error instanceof ApiError) throw invalidRequest(error.message)
-    throw error
-  }
+  })
 }

@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { ApiError } from '@millrace/api/errors'
 import { z } from 'zod'
-import { AwsError, invalidRequest } from '../http/aws-error.ts'
+import { invalidRequest } from '../http/aws-error.ts'
 import { needsEntrypoint } from '../processing/prepare-processing.ts'
 import {
   findProcessingJob,
@@ -13,14 +12,9 @@ import {
 } from '../processing/processing-job.ts'
 import { resolveImage } from '../runner/images/resolve-image.ts'
 import { instanceSize } from '../runner/instance/instance-types.ts'
-import { nothingAt } from '../runner/training/download-channel.ts'
-import { findBucket } from '../s3/bucket-store.ts'
-import { listObjects } from '../s3/object-listing.ts'
-import { parseS3Uri } from '../s3/object-transfer.ts'
-import { ListInput, listResources } from '../state/list-resources.ts'
-import { insertResource } from '../state/resource-store.ts'
-import { upsertTags } from '../state/tag-store.ts'
-import { enqueueTask } from '../state/task-store.ts'
+import { checkBucket, checkPrefix, inAwsWords } from './check-storage.ts'
+import { insertJob } from './insert-job.ts'
+import { listOperation } from './list-operation.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { CreateProcessingJobInput } from './processing-job-input.ts'
 import { ResourceName, resourceArn, seconds } from './resource-names.ts'
@@ -37,12 +31,7 @@ export const processingJobOperations = [
     name: 'CreateProcessingJob',
     input: CreateProcessingJobInput,
     async run(context, input) {
-      try {
-        await checkProcessingJob(context, input)
-      } catch (error) {
-        if (error instanceof ApiError) throw invalidRequest(error.message)
-        throw error
-      }
+      await inAwsWords(() => checkProcessingJob(context, input))
       return { ProcessingJobArn: createProcessingJob(context, input) }
     },
   }),
@@ -60,30 +49,21 @@ export const processingJobOperations = [
       }
     },
   }),
-  operation({
-    service: 'SageMaker',
+  listOperation<ProcessingJobDocument>({
     name: 'ListProcessingJobs',
-    input: ListInput.extend({ StatusEquals: z.enum(PROCESSING_STATUSES).nullish() }),
-    run({ state }, input) {
-      const page = listResources<ProcessingJobDocument, ProcessingProgress>(
-        state,
-        'processing-job',
-        input,
-      )
-      return {
-        ProcessingJobSummaries: page.resources.map(({ document }) => ({
-          ProcessingJobName: document.ProcessingJobName,
-          ProcessingJobArn: document.ProcessingJobArn,
-          CreationTime: document.CreationTime,
-          ProcessingEndTime: document.ProcessingEndTime,
-          LastModifiedTime: document.LastModifiedTime,
-          ProcessingJobStatus: document.ProcessingJobStatus,
-          FailureReason: document.FailureReason,
-          ExitMessage: document.ExitMessage,
-        })),
-        NextToken: page.nextToken,
-      }
-    },
+    kind: 'processing-job',
+    statuses: PROCESSING_STATUSES,
+    member: 'ProcessingJobSummaries',
+    summaryOf: ({ document }) => ({
+      ProcessingJobName: document.ProcessingJobName,
+      ProcessingJobArn: document.ProcessingJobArn,
+      CreationTime: document.CreationTime,
+      ProcessingEndTime: document.ProcessingEndTime,
+      LastModifiedTime: document.LastModifiedTime,
+      ProcessingJobStatus: document.ProcessingJobStatus,
+      FailureReason: document.FailureReason,
+      ExitMessage: document.ExitMessage,
+    }),
   }),
   operation({
     service: 'SageMaker',
@@ -115,7 +95,6 @@ function createProcessingJob(
   context: OperationContext,
   { Tags = [], ...input }: CreateProcessingJobInput,
 ): string {
-  const { state } = context
   const name = input.ProcessingJobName
   const arn = resourceArn(context, 'processing-job', name)
   const nowMs = Date.now()
@@ -127,25 +106,17 @@ function createProcessingJob(
     LastModifiedTime: seconds(nowMs),
   }
   const progress: ProcessingProgress = { isPrepared: false }
-  state.transaction(() => {
-    const isNew = insertResource(state, {
-      kind: 'processing-job',
-      name,
-      arn,
-      status: 'InProgress',
-      createdMs: nowMs,
-      modifiedMs: nowMs,
-      document,
-      progress,
-    })
-    if (!isNew) {
-      throw new AwsError(
-        'ResourceInUse',
-        `Job name must be unique within an AWS account and region, and a job with this name already exists (${arn})`,
-      )
-    }
-    upsertTags(state, arn, Tags)
-    enqueueTask(state, { kind: 'processing-job', name, places: 1 })
+  insertJob(context, {
+    kind: 'processing-job',
+    name,
+    arn,
+    createdMs: nowMs,
+    document,
+    progress,
+    tags: Tags,
+    places: 1,
+    uniqueNames: 'Job name must be',
+    article: 'a job',
   })
   return arn
 }
@@ -179,21 +150,12 @@ async function checkProcessingJob(
           'definitions and pipes are not served here.',
       )
     }
-    const { bucket, key } = parseS3Uri(S3Input.S3Uri)
-    const isThere =
-      findBucket(objects, bucket) !== undefined &&
-      listObjects(objects, { bucket, prefix: key, limit: 1 }).objects.length > 0
-    if (!isThere) throw nothingAt(S3Input.S3Uri)
+    checkPrefix(objects, S3Input.S3Uri)
   }
   for (const { OutputName, S3Output } of input.ProcessingOutputConfig?.Outputs ?? []) {
     if (S3Output?.LocalPath === undefined) {
       throw invalidRequest(`The output ${OutputName} has to have an S3Output with a LocalPath.`)
     }
-    const { bucket } = parseS3Uri(S3Output.S3Uri)
-    if (!findBucket(objects, bucket)) {
-      throw invalidRequest(
-        `The bucket '${bucket}' of ${S3Output.S3Uri} does not exist here: create it first.`,
-      )
-    }
+    checkBucket(objects, S3Output.S3Uri)
   }
 }

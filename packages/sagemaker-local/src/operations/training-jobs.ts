@@ -11,11 +11,11 @@ import {
   type TrainingProgress,
   updateTrainingJob,
 } from '../runner/training/training-job.ts'
-import { ListInput, listResources } from '../state/list-resources.ts'
 import { deleteLogStreams } from '../state/log-stream-store.ts'
 import { deleteResource, findResource } from '../state/resource-store.ts'
 import { checkTrainingJob } from './check-training-job.ts'
 import { createTrainingJob } from './create-training-job.ts'
+import { listOperation } from './list-operation.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName } from './resource-names.ts'
 import { CreateTrainingJobInput, UpdateTrainingJobInput } from './training-job-input.ts'
@@ -24,14 +24,14 @@ const SHORT_JOB_MS = 8_000
 const SHORT_JOB_LOOK_MS = 50
 
 const ByName = z.object({ TrainingJobName: ResourceName() })
-const TrainingJobStatus = z.enum([
+const TRAINING_STATUSES = [
   'InProgress',
   'Completed',
   'Failed',
   'Stopping',
   'Stopped',
   'Deleting',
-])
+] as const
 
 export const trainingJobOperations = [
   operation({
@@ -54,29 +54,20 @@ export const trainingJobOperations = [
       return metrics.length === 0 ? document : { ...document, FinalMetricDataList: metrics }
     },
   }),
-  operation({
-    service: 'SageMaker',
+  listOperation<TrainingJobDocument>({
     name: 'ListTrainingJobs',
-    input: ListInput.extend({ StatusEquals: TrainingJobStatus.nullish() }),
-    run({ state }, input) {
-      const page = listResources<TrainingJobDocument, TrainingProgress>(
-        state,
-        'training-job',
-        input,
-      )
-      return {
-        TrainingJobSummaries: page.resources.map(({ document }) => ({
-          TrainingJobName: document.TrainingJobName,
-          TrainingJobArn: document.TrainingJobArn,
-          CreationTime: document.CreationTime,
-          TrainingEndTime: document.TrainingEndTime,
-          LastModifiedTime: document.LastModifiedTime,
-          TrainingJobStatus: document.TrainingJobStatus,
-          SecondaryStatus: document.SecondaryStatus,
-        })),
-        NextToken: page.nextToken,
-      }
-    },
+    kind: 'training-job',
+    statuses: TRAINING_STATUSES,
+    member: 'TrainingJobSummaries',
+    summaryOf: ({ document }) => ({
+      TrainingJobName: document.TrainingJobName,
+      TrainingJobArn: document.TrainingJobArn,
+      CreationTime: document.CreationTime,
+      TrainingEndTime: document.TrainingEndTime,
+      LastModifiedTime: document.LastModifiedTime,
+      TrainingJobStatus: document.TrainingJobStatus,
+      SecondaryStatus: document.SecondaryStatus,
+    }),
   }),
   operation({
     service: 'SageMaker',

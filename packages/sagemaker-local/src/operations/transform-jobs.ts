@@ -1,16 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { ApiError } from '@millrace/api/errors'
 import { z } from 'zod'
-import { AwsError, invalidRequest } from '../http/aws-error.ts'
+import { invalidRequest } from '../http/aws-error.ts'
 import { instanceSize } from '../runner/instance/instance-types.ts'
-import { nothingAt } from '../runner/training/download-channel.ts'
-import { findBucket } from '../s3/bucket-store.ts'
-import { listObjects } from '../s3/object-listing.ts'
-import { parseS3Uri } from '../s3/object-transfer.ts'
-import { ListInput, listResources } from '../state/list-resources.ts'
-import { insertResource } from '../state/resource-store.ts'
-import { upsertTags } from '../state/tag-store.ts'
-import { enqueueTask } from '../state/task-store.ts'
 import { recordProcessing } from '../transform/process-records.ts'
 import {
   findTransformJob,
@@ -21,12 +12,14 @@ import {
   updateTransformJob,
 } from '../transform/transform-job.ts'
 import { getResource } from './absent-resource.ts'
+import { checkBucket, checkPrefix, inAwsWords } from './check-storage.ts'
+import { faultsOf, insertJob } from './insert-job.ts'
+import { listOperation } from './list-operation.ts'
 import type { ModelDocument } from './model-input.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName, resourceArn, seconds } from './resource-names.ts'
 import { CreateTransformJobInput } from './transform-job-input.ts'
 
-const FAULT_TAG = 'millrace:'
 const PAYLOADS_MIB_MAX = 100
 /** The SageMaker SDK sleeps between two looks. */
 const SDK_WAIT_MS = 15_000
@@ -39,8 +32,8 @@ export const transformJobOperations = [
     service: 'SageMaker',
     name: 'CreateTransformJob',
     input: CreateTransformJobInput,
-    run(context, input) {
-      checkTransformJob(context, input)
+    async run(context, input) {
+      await inAwsWords(() => checkTransformJob(context, input))
       return { TransformJobArn: createTransformJob(context, input) }
     },
   }),
@@ -58,29 +51,20 @@ export const transformJobOperations = [
       }
     },
   }),
-  operation({
-    service: 'SageMaker',
+  listOperation<TransformJobDocument>({
     name: 'ListTransformJobs',
-    input: ListInput.extend({ StatusEquals: z.enum(TRANSFORM_STATUSES).nullish() }),
-    run({ state }, input) {
-      const page = listResources<TransformJobDocument, TransformProgress>(
-        state,
-        'transform-job',
-        input,
-      )
-      return {
-        TransformJobSummaries: page.resources.map(({ document, modifiedMs }) => ({
-          TransformJobName: document.TransformJobName,
-          TransformJobArn: document.TransformJobArn,
-          CreationTime: document.CreationTime,
-          TransformEndTime: document.TransformEndTime,
-          LastModifiedTime: seconds(modifiedMs),
-          TransformJobStatus: document.TransformJobStatus,
-          FailureReason: document.FailureReason,
-        })),
-        NextToken: page.nextToken,
-      }
-    },
+    kind: 'transform-job',
+    statuses: TRANSFORM_STATUSES,
+    member: 'TransformJobSummaries',
+    summaryOf: ({ document, modifiedMs }) => ({
+      TransformJobName: document.TransformJobName,
+      TransformJobArn: document.TransformJobArn,
+      CreationTime: document.CreationTime,
+      TransformEndTime: document.TransformEndTime,
+      LastModifiedTime: seconds(modifiedMs),
+      TransformJobStatus: document.TransformJobStatus,
+      FailureReason: document.FailureReason,
+    }),
   }),
   operation({
     service: 'SageMaker',
@@ -112,7 +96,6 @@ function createTransformJob(
   context: OperationContext,
   { Tags = [], ...input }: CreateTransformJobInput,
 ): string {
-  const { state } = context
   const name = input.TransformJobName
   const arn = resourceArn(context, 'transform-job', name)
   const model = getResource<ModelDocument, object>(context, 'model', input.ModelName).document
@@ -123,7 +106,6 @@ function createTransformJob(
     TransformJobStatus: 'InProgress',
     CreationTime: seconds(nowMs),
   }
-  const faults = Tags.filter(({ Key }) => Key.startsWith(FAULT_TAG))
   const progress: TransformProgress = {
     container: model.PrimaryContainer ?? model.Containers?.[0] ?? {},
     servers: Array.from({ length: input.TransformResources.InstanceCount }, () => ({
@@ -133,29 +115,19 @@ function createTransformJob(
     isPrepared: false,
     isMlflow: false,
     done: [],
-    faults: Object.fromEntries(
-      faults.map(({ Key, Value }) => [Key.slice(FAULT_TAG.length), Value]),
-    ),
+    faults: faultsOf(Tags),
   }
-  state.transaction(() => {
-    const isNew = insertResource(state, {
-      kind: 'transform-job',
-      name,
-      arn,
-      status: 'InProgress',
-      createdMs: nowMs,
-      modifiedMs: nowMs,
-      document,
-      progress,
-    })
-    if (!isNew) {
-      throw new AwsError(
-        'ResourceInUse',
-        `Job name must be unique within an AWS account and region, and a job with this name already exists (${arn})`,
-      )
-    }
-    upsertTags(state, arn, Tags)
-    enqueueTask(state, { kind: 'transform-job', name, places: 1 })
+  insertJob(context, {
+    kind: 'transform-job',
+    name,
+    arn,
+    createdMs: nowMs,
+    document,
+    progress,
+    tags: Tags,
+    places: 1,
+    uniqueNames: 'Job name must be',
+    article: 'a job',
   })
   return arn
 }
@@ -184,20 +156,7 @@ function checkTransformJob(context: OperationContext, input: CreateTransformJobI
         `${PAYLOADS_MIB_MAX} MB.`,
     )
   }
-  try {
-    recordProcessing(input.DataProcessing ?? {}, TransformInput.ContentType)
-    const { bucket, key } = parseS3Uri(S3Uri)
-    const isThere =
-      findBucket(objects, bucket) !== undefined &&
-      listObjects(objects, { bucket, prefix: key, limit: 1 }).objects.length > 0
-    if (!isThere) throw nothingAt(S3Uri)
-    const target = parseS3Uri(TransformOutput.S3OutputPath)
-    if (findBucket(objects, target.bucket)) return
-    throw invalidRequest(
-      `The bucket '${target.bucket}' of ${TransformOutput.S3OutputPath} does not exist here: create it first.`,
-    )
-  } catch (error) {
-    if (error instanceof ApiError) throw invalidRequest(error.message)
-    throw error
-  }
+  recordProcessing(input.DataProcessing ?? {}, TransformInput.ContentType)
+  checkPrefix(objects, S3Uri)
+  checkBucket(objects, TransformOutput.S3OutputPath)
 }

@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto'
-import { ApiError } from '@millrace/api/errors'
 import { z } from 'zod'
 import { AwsError, invalidRequest } from '../http/aws-error.ts'
 import { metricDefinitionsOf } from '../runner/images/built-in-metrics.ts'
-import { ListInput, listResources } from '../state/list-resources.ts'
-import { deleteResource, insertResource } from '../state/resource-store.ts'
-import { upsertTags } from '../state/tag-store.ts'
-import { enqueueTask } from '../state/task-store.ts'
+import { deleteResource } from '../state/resource-store.ts'
 import { rungsOf } from '../tuning/early-stopping.ts'
 import { parseParameterRanges } from '../tuning/parameter-space.ts'
 import { gridSize } from '../tuning/suggest-parameters.ts'
@@ -22,7 +18,10 @@ import {
   type TuningProgress,
   updateTuningJob,
 } from '../tuning-jobs/tuning-job.ts'
+import { inAwsWords } from './check-storage.ts'
 import { checkTrainingJob } from './check-training-job.ts'
+import { insertJob } from './insert-job.ts'
+import { listOperation } from './list-operation.ts'
 import { listTrialsOperation } from './list-trials.ts'
 import { type OperationContext, operation } from './operation.ts'
 import { ResourceName, resourceArn, seconds } from './resource-names.ts'
@@ -50,28 +49,23 @@ export const tuningJobOperations = [
       return getTuningJob(context, HyperParameterTuningJobName).document
     },
   }),
-  operation({
-    service: 'SageMaker',
+  listOperation<TuningJobDocument>({
     name: 'ListHyperParameterTuningJobs',
-    input: ListInput.extend({ StatusEquals: z.enum(TUNING_STATUSES).nullish() }),
-    run({ state }, input) {
-      const page = listResources<TuningJobDocument, TuningProgress>(state, KIND, input)
-      return {
-        HyperParameterTuningJobSummaries: page.resources.map(({ document }) => ({
-          HyperParameterTuningJobName: document.HyperParameterTuningJobName,
-          HyperParameterTuningJobArn: document.HyperParameterTuningJobArn,
-          HyperParameterTuningJobStatus: document.HyperParameterTuningJobStatus,
-          Strategy: document.HyperParameterTuningJobConfig.Strategy,
-          CreationTime: document.CreationTime,
-          HyperParameterTuningEndTime: document.HyperParameterTuningEndTime,
-          LastModifiedTime: document.LastModifiedTime,
-          TrainingJobStatusCounters: document.TrainingJobStatusCounters,
-          ObjectiveStatusCounters: document.ObjectiveStatusCounters,
-          ResourceLimits: document.HyperParameterTuningJobConfig.ResourceLimits,
-        })),
-        NextToken: page.nextToken,
-      }
-    },
+    kind: KIND,
+    statuses: TUNING_STATUSES,
+    member: 'HyperParameterTuningJobSummaries',
+    summaryOf: ({ document }) => ({
+      HyperParameterTuningJobName: document.HyperParameterTuningJobName,
+      HyperParameterTuningJobArn: document.HyperParameterTuningJobArn,
+      HyperParameterTuningJobStatus: document.HyperParameterTuningJobStatus,
+      Strategy: document.HyperParameterTuningJobConfig.Strategy,
+      CreationTime: document.CreationTime,
+      HyperParameterTuningEndTime: document.HyperParameterTuningEndTime,
+      LastModifiedTime: document.LastModifiedTime,
+      TrainingJobStatusCounters: document.TrainingJobStatusCounters,
+      ObjectiveStatusCounters: document.ObjectiveStatusCounters,
+      ResourceLimits: document.HyperParameterTuningJobConfig.ResourceLimits,
+    }),
   }),
   operation({
     service: 'SageMaker',
@@ -126,7 +120,6 @@ function createTuningJob(
   context: OperationContext,
   { Tags = [], ...input }: CreateTuningJobInput,
 ): string {
-  const { state } = context
   const name = input.HyperParameterTuningJobName
   const arn = resourceArn(context, KIND, name)
   const nowMs = Date.now()
@@ -166,25 +159,17 @@ function createTuningJob(
     isExhausted: false,
     linked: [],
   }
-  state.transaction(() => {
-    const isNew = insertResource(state, {
-      kind: KIND,
-      name,
-      arn,
-      status: 'InProgress',
-      createdMs: nowMs,
-      modifiedMs: nowMs,
-      document,
-      progress,
-    })
-    if (!isNew) {
-      throw new AwsError(
-        'ResourceInUse',
-        `Hyperparameter tuning job names must be unique within an AWS account and region, and a tuning job with this name already exists (${arn})`,
-      )
-    }
-    upsertTags(state, arn, Tags)
-    enqueueTask(state, { kind: KIND, name, places: 0 })
+  insertJob(context, {
+    kind: KIND,
+    name,
+    arn,
+    createdMs: nowMs,
+    document,
+    progress,
+    tags: Tags,
+    places: 0,
+    uniqueNames: 'Hyperparameter tuning job names must be',
+    article: 'a tuning job',
   })
   return arn
 }
@@ -221,7 +206,7 @@ async function checkTuningJob(
     }
   }
   for (const definition of definitionsOf(input)) {
-    checkDefinition(input, definition)
+    await inAwsWords(() => checkDefinition(input, definition))
     await checkTrainingJob(context, sharedInput(definition))
   }
 }
@@ -243,19 +228,14 @@ function checkDefinition(input: CreateTuningJobInput, definition: TrainingJobDef
   if ((ranges.AutoParameters ?? []).length > 0) {
     throw invalidRequest('AutoParameters are not served by this control plane: give ranges.')
   }
-  try {
-    const space = parseParameterRanges(ranges)
-    if (space.length === 0) throw invalidRequest('A tuning job needs at least one parameter range.')
-    if (Strategy === 'Grid') gridSize(space)
-    const twice = space.find(({ name }) => name in (definition.StaticHyperParameters ?? {}))
-    if (twice) {
-      throw invalidRequest(`The hyperparameter '${twice.name}' is both static and tuned.`)
-    }
-    if (Strategy !== 'Hyperband') return
-    const { MinResource = 1, MaxResource = 0 } = StrategyConfig?.HyperbandStrategyConfig ?? {}
-    rungsOf({ minResource: MinResource, maxResource: MaxResource })
-  } catch (error) {
-    if (error instanceof ApiError) throw invalidRequest(error.message)
-    throw error
+  const space = parseParameterRanges(ranges)
+  if (space.length === 0) throw invalidRequest('A tuning job needs at least one parameter range.')
+  if (Strategy === 'Grid') gridSize(space)
+  const twice = space.find(({ name }) => name in (definition.StaticHyperParameters ?? {}))
+  if (twice) {
+    throw invalidRequest(`The hyperparameter '${twice.name}' is both static and tuned.`)
   }
+  if (Strategy !== 'Hyperband') return
+  const { MinResource = 1, MaxResource = 0 } = StrategyConfig?.HyperbandStrategyConfig ?? {}
+  rungsOf({ minResource: MinResource, maxResource: MaxResource })
 }

@@ -5,6 +5,7 @@ import { armInstance } from '../runner/instance/instance.ts'
 import type { InstanceEnd, InstanceSpec } from '../runner/instance/instance-spec.ts'
 import type { JobContext, JobKind } from '../runner/job-kind.ts'
 import { findOwnPath } from '../runner/training/own-path.ts'
+import { watchForStop } from '../runner/watch-for-stop.ts'
 import { parseS3Uri, uploadDirectory } from '../s3/object-transfer.ts'
 import { S3Error } from '../s3/s3-error.ts'
 import { prepareProcessing, processingHosts } from './prepare-processing.ts'
@@ -30,8 +31,7 @@ export const processingJobKind: JobKind = {
   async run(job) {
     const found = findProcessingJob(job.state, job.name)
     if (!found || !isProcessing(found)) return
-    const stop = new AbortController()
-    const watched = watchForStop(job, stop)
+    const stop = watchForStop(job, 'processing-job')
     try {
       await carryOn(job, found, stop.signal)
     } catch (error) {
@@ -40,7 +40,7 @@ export const processingJobKind: JobKind = {
       if (!(error instanceof ApiError || error instanceof S3Error)) throw error
       finish(job, 'Failed', `ClientError: ${error.message}`)
     } finally {
-      watched.end()
+      stop.end()
       if (!job.signal.aborted) await removeFiles(job, found)
     }
   },
@@ -161,22 +161,5 @@ async function removeFiles(job: JobContext, found: ProcessingJob): Promise<void>
     for (const name of ['ml', 'tmp', 'pipes', 'plan.json', 'spec.json']) {
       await rm(join(directory, name), { recursive: true, force: true })
     }
-  }
-}
-
-function watchForStop(job: JobContext, stop: AbortController): { end: () => void } {
-  let isOver = false
-  const watch = async () => {
-    while (!isOver && !job.signal.aborted) {
-      const status = findProcessingJob(job.state, job.name)?.status
-      if (status === undefined || status === 'Stopping') return stop.abort()
-      await job.changed()
-    }
-  }
-  void watch()
-  return {
-    end: () => {
-      isOver = true
-    },
   }
 }

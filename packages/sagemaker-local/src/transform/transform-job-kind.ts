@@ -7,6 +7,7 @@ import { NoAnswer, ServerKeeper } from '../endpoints/server-keeper.ts'
 import { seconds } from '../operations/resource-names.ts'
 import type { JobContext, JobKind } from '../runner/job-kind.ts'
 import { listNames, nothingAt } from '../runner/training/download-channel.ts'
+import { watchForStop } from '../runner/watch-for-stop.ts'
 import { parseS3Uri } from '../s3/object-transfer.ts'
 import { S3Error } from '../s3/s3-error.ts'
 import { insertLogStream } from '../state/log-stream-store.ts'
@@ -32,12 +33,11 @@ const PARAMETERS_MS = 2_000
 export const transformJobKind: JobKind = {
   kind: 'transform-job',
   async run(job) {
-    const stop = new AbortController()
-    const watched = watchForStop(job, stop)
+    const stop = watchForStop(job, 'transform-job')
     try {
       await transform(job, stop.signal)
     } finally {
-      watched.end()
+      stop.end()
     }
   },
   fail(job, error) {
@@ -262,21 +262,4 @@ function aborted(signal: AbortSignal): Promise<never> {
     if (signal.aborted) reject(signal.reason)
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
-}
-
-function watchForStop(job: JobContext, stop: AbortController): { end: () => void } {
-  let isOver = false
-  const watch = async () => {
-    while (!isOver && !job.signal.aborted) {
-      const status = findTransformJob(job.state, job.name)?.status
-      if (status === undefined || status === 'Stopping') return stop.abort()
-      await job.changed()
-    }
-  }
-  void watch()
-  return {
-    end: () => {
-      isOver = true
-    },
-  }
 }

@@ -3,6 +3,7 @@ import { ApiError } from '@millrace/api/errors'
 import { S3Error } from '../../s3/s3-error.ts'
 import { findResource } from '../../state/resource-store.ts'
 import type { JobContext, JobKind } from '../job-kind.ts'
+import { watchForStop } from '../watch-for-stop.ts'
 import { concludeJob } from './conclude-job.ts'
 import { hostsOf, prepareJob } from './prepare-job.ts'
 import { armJob, trainJob } from './train-job.ts'
@@ -23,7 +24,7 @@ export const trainingJobKind: JobKind = {
   kind: 'training-job',
   preparesAhead: true,
   async run(job) {
-    const stop = watchForStop(job)
+    const stop = watchForStop(job, 'training-job')
     try {
       for (;;) {
         const training = getTrainingJob(job)
@@ -175,24 +176,4 @@ async function prepared(
 
 function failed(reason: string): Outcome {
   return { status: 'Failed', secondary: 'Failed', failureReason: reason.slice(0, 1024) }
-}
-
-/** A signal that is aborted when a client stops the job. */
-function watchForStop(job: JobContext): { signal: AbortSignal; end: () => void } {
-  const stop = new AbortController()
-  let isOver = false
-  const watch = async () => {
-    while (!isOver && !job.signal.aborted) {
-      const status = findResource(job.state, 'training-job', job.name)?.status
-      if (status === undefined || status === 'Stopping') return stop.abort()
-      await job.changed()
-    }
-  }
-  void watch()
-  return {
-    signal: stop.signal,
-    end: () => {
-      isOver = true
-    },
-  }
 }
