@@ -249,7 +249,8 @@ export function compileOnce<Params extends Record<string, unknown>, Row>(
   }
 }
 
-function perAdapter<Value>(make: (db: Db) => Value): (db: Db) => Value {
+/** A value of its own for each database, the same one inside its transactions. */
+export function perAdapter<Value>(make: (db: Db) => Value): (db: Db) => Value {
   const byAdapter = new WeakMap<object, Value>()
   return (db) => {
     const { adapter } = db.getExecutor()

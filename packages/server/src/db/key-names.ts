@@ -1,4 +1,4 @@
-import { compileOnce, type Db, inPieces, insertRows } from './dialect.ts'
+import { compileOnce, type Db, inPieces, insertRows, perAdapter } from './dialect.ts'
 
 /**
  * The names of metrics, params and run tags with their ids, kept in memory: there are few of them,
@@ -7,12 +7,15 @@ import { compileOnce, type Db, inPieces, insertRows } from './dialect.ts'
 export class KeyNames {
   readonly #idByName = new Map<string, number>()
   readonly #nameById = new Map<number, string>()
-  readonly #outside: Db | undefined
+  #outside: Db | undefined
   /** Whether the open transaction inserted names, which rolling it back would take back. */
   #hasUncommitted = false
 
-  /** `outside` is where names are inserted if not in the transaction that needs them. */
-  constructor(outside?: Db) {
+  /**
+   * Has names inserted through connections of their own. Where several transactions are open at once,
+   * an id that one of them made is known to the others before it is committed.
+   */
+  insertOutside(outside: Db): void {
     this.#outside = outside
   }
 
@@ -103,25 +106,12 @@ export class KeyNames {
   }
 }
 
-const namesByDatabase = new WeakMap<object, KeyNames>()
-
 /** The key names of a database, the same ones inside its transactions. */
-export function keyNames(db: Db): KeyNames {
-  const { adapter } = db.getExecutor()
-  let names = namesByDatabase.get(adapter)
-  if (names === undefined) {
-    names = new KeyNames()
-    namesByDatabase.set(adapter, names)
-  }
-  return names
-}
+export const keyNames = perAdapter(() => new KeyNames())
 
-/**
- * Has the names of a database inserted through connections of their own. Where several transactions
- * are open at once, an id that one of them made is known to the others before it is committed.
- */
+/** Has the names of a database inserted through other connections, for `KeyNames.insertOutside`. */
 export function insertNamesOutside(db: Db, outside: Db): void {
-  namesByDatabase.set(db.getExecutor().adapter, new KeyNames(outside))
+  keyNames(db).insertOutside(outside)
 }
 
 const selectByName = compileOnce<{ name: string }, { id: number }>((db, param) =>

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { QuickWrite } from '../db/database.ts'
-import { type Db, kindOf, statementOnce } from '../db/dialect.ts'
+import { type Db, kindOf, perAdapter, statementOnce } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import { type Int64, STAGE_ACTIVE } from '../db/schema.ts'
 import { getActiveExperiment, parseExperimentId } from './experiment-store.ts'
@@ -37,18 +37,8 @@ function begun(uuid: string, artifact_location: string) {
   return { status: statusNumber('RUNNING'), artifact_uri }
 }
 
-const locationsByDatabase = new WeakMap<object, Map<number, string>>()
-
 /** Where experiments keep their artifacts, of those that runs were created in. */
-function locationsOf(db: Db): Map<number, string> {
-  const { adapter } = db.getExecutor()
-  let locations = locationsByDatabase.get(adapter)
-  if (locations === undefined) {
-    locations = new Map()
-    locationsByDatabase.set(adapter, locations)
-  }
-  return locations
-}
+const locationsOf = perAdapter(() => new Map<number, string>())
 
 interface Parameters extends Record<string, unknown> {
   experiment: number

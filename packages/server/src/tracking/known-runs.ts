@@ -1,19 +1,9 @@
-import type { Db } from '../db/dialect.ts'
+import { type Db, perAdapter } from '../db/dialect.ts'
 
 /** Some hundred bytes each. */
 const KNOWN_MAX = 20_000
 
-const idsByDatabase = new WeakMap<object, Map<string, number>>()
-
-function idsOf(db: Db): Map<string, number> {
-  const { adapter } = db.getExecutor()
-  let ids = idsByDatabase.get(adapter)
-  if (ids === undefined) {
-    ids = new Map()
-    idsByDatabase.set(adapter, ids)
-  }
-  return ids
-}
+const idsOf = perAdapter(() => new Map<string, number>())
 
 /**
  * The internal id of a run that was seen before, which lets a statement name it without a look. The

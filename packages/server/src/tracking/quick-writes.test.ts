@@ -6,7 +6,7 @@ import type { Db } from '../db/dialect.ts'
 import { createRun, quickRun } from './create-run.ts'
 import { findKnownRun, rememberRun } from './known-runs.ts'
 import { readMetrics } from './log-batch.ts'
-import { quickMetric, quickMetrics, quickParam, quickTag } from './quick-writes.ts'
+import { paramEntry, quickEntry, quickMetric, quickMetrics, tagEntry } from './quick-writes.ts'
 
 let server: TestServer
 let experiment_id: string
@@ -24,8 +24,9 @@ const BATCH = [
   { key: 'acc', value: 2 ** -40, timestamp: 1001, step: 2 },
 ]
 const QUICK: Record<string, Quick> = {
-  'a tag': (db, run_id) => quickTag(db, run_id, { key: 'stage', value: 'näx\u{1f600}' }),
-  'a param': (db, run_id) => quickParam(db, run_id, { key: 'lr', value: '0.1' }),
+  'a tag': (db, run_id) =>
+    quickEntry(db, run_id, { key: 'stage', value: 'näx\u{1f600}' }, tagEntry),
+  'a param': (db, run_id) => quickEntry(db, run_id, { key: 'lr', value: '0.1' }, paramEntry),
   'a point': (db, run_id) => quickMetric(db, run_id, POINT),
   'a batch of points': (db, run_id) => quickMetrics(db, run_id, readMetrics(BATCH)),
 }
@@ -78,7 +79,10 @@ describe('a write to a run that is known', () => {
     await server.change(async (db) => {
       const run_id = await createKnownRun(db)
       for (const value of ['a', 'b', 'b']) {
-        const answer = await answerOf(db, await quickTag(db, run_id, { key: 'k', value }))
+        const answer = await answerOf(
+          db,
+          await quickEntry(db, run_id, { key: 'k', value }, tagEntry),
+        )
         expect(answer).toEqual({})
         expect((await dataOf(run_id)).tags).toEqual([{ key: 'k', value }])
       }
@@ -90,7 +94,10 @@ describe('a write to a run that is known', () => {
       const run_id = await createKnownRun(db)
       await server.client.runs.logParameter({ run_id, key: 'lr', value: '1' })
 
-      const answer = await answerOf(db, await quickParam(db, run_id, { key: 'lr', value: '2' }))
+      const answer = await answerOf(
+        db,
+        await quickEntry(db, run_id, { key: 'lr', value: '2' }, paramEntry),
+      )
 
       expect(answer).toBeUndefined()
       expect((await dataOf(run_id)).params).toEqual([{ key: 'lr', value: '1' }])

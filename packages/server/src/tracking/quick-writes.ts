@@ -29,7 +29,8 @@ function runToWrite(param: Param<RunParams>): RawBuilder<unknown> {
 
 const ENTRY = sql.join(['run', 'key', 'experiment', 'value'].map((column) => sql.ref(column)))
 
-const tagStatement = statementOnce<Entry, unknown>((db, param) => {
+/** Sets a tag other than the run's name. */
+export const tagEntry = statementOnce<Entry, unknown>((db, param) => {
   const whenThere =
     kindOf(db) === 'mysql'
       ? sql`on duplicate key update value = values(value)`
@@ -41,21 +42,11 @@ const tagStatement = statementOnce<Entry, unknown>((db, param) => {
   )
 })
 
-/** Sets a tag other than the run's name. */
-export async function quickTag(
-  db: Db,
-  run_id: string,
-  { key, value }: { key: string; value: string },
-): Promise<QuickWrite | undefined> {
-  const run = findKnownRun(db, run_id)
-  if (run === undefined) return undefined
-  const ids = await keyNames(db).ensure(db, [key])
-  const entry = { run, uuid: run_id, key: idOf(ids, key), value }
-  return toQuick(db, run, tagStatement(db, entry))
-}
-
-/** A param's value is far from what MySQL would cut with `ignore`, which says nothing of it. */
-const paramStatement = statementOnce<Entry, unknown>((db, param) => {
+/**
+ * Inserts a param that is new; one that is there has to be compared. A param's value is far from what
+ * MySQL would cut with `ignore`, which says nothing of it.
+ */
+export const paramEntry = statementOnce<Entry, unknown>((db, param) => {
   const isMysql = kindOf(db) === 'mysql'
   return compilable(
     db,
@@ -65,17 +56,17 @@ const paramStatement = statementOnce<Entry, unknown>((db, param) => {
   )
 })
 
-/** Inserts a param that is new; one that is there has to be compared. */
-export async function quickParam(
+/** Writes a tag (`tagEntry`) or a param (`paramEntry`). */
+export async function quickEntry(
   db: Db,
   run_id: string,
   { key, value }: { key: string; value: string },
+  statement: typeof tagEntry,
 ): Promise<QuickWrite | undefined> {
   const run = findKnownRun(db, run_id)
   if (run === undefined) return undefined
   const ids = await keyNames(db).ensure(db, [key])
-  const entry = { run, uuid: run_id, key: idOf(ids, key), value }
-  return toQuick(db, run, paramStatement(db, entry))
+  return toQuick(db, run, statement(db, { run, uuid: run_id, key: idOf(ids, key), value }))
 }
 
 const blockStatement = statementOnce<Block, unknown>((db, param) => {

@@ -34,7 +34,7 @@ import {
 } from './log-batch.ts'
 import { checkModelJson, readModelHistory } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
-import { quickMetric, quickMetrics, quickParam, quickTag } from './quick-writes.ts'
+import { paramEntry, quickEntry, quickMetric, quickMetrics, tagEntry } from './quick-writes.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'
 import { readRunJson } from './run-reading.ts'
@@ -153,7 +153,8 @@ export const runs: Handlers<Api['runs']> = {
       return {}
     },
     async quick({ db, settings }: QuickContext, input: Input<'logParameter'>) {
-      return quickParam(db, requireRunId(input), checkParam(input, settings, ''))
+      const param = checkParam(input, settings, '')
+      return quickEntry(db, requireRunId(input), param, paramEntry)
     },
   },
 
@@ -201,7 +202,8 @@ export const runs: Handlers<Api['runs']> = {
     },
     async quick({ db, settings }: QuickContext, input: Input<'setTag'>) {
       const tag = checkTag(input, settings, '')
-      return tag.key === RUN_NAME_TAG ? undefined : quickTag(db, requireRunId(input), tag)
+      if (tag.key === RUN_NAME_TAG) return undefined
+      return quickEntry(db, requireRunId(input), tag, tagEntry)
     },
   },
 

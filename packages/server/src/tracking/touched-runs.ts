@@ -1,4 +1,4 @@
-import type { Db } from '../db/dialect.ts'
+import { type Db, perAdapter } from '../db/dialect.ts'
 
 /** Runs that were written to and that background work has not looked at since. */
 export class TouchedRuns {
@@ -36,18 +36,8 @@ export class TouchedRuns {
   }
 }
 
-const touchedByDatabase = new WeakMap<object, TouchedRuns>()
-
 /** The runs of a database that were touched through this process. */
-export function touchedRuns(db: Db): TouchedRuns {
-  const { adapter } = db.getExecutor()
-  let touched = touchedByDatabase.get(adapter)
-  if (touched === undefined) {
-    touched = new TouchedRuns()
-    touchedByDatabase.set(adapter, touched)
-  }
-  return touched
-}
+export const touchedRuns = perAdapter(() => new TouchedRuns())
 
 /** Notes that a run was written to. */
 export function touch(db: Db, run: number): void {
