@@ -151,6 +151,22 @@ describe('in a sentence is refused', () => {
     )
   })
 
+  test.each([
+    ['of the pod', 'restartPolicy: Never', 'restartPolicy: Never\n      restartPolcy: Never'],
+    ['of a container', 'image: "sidecar:1"', 'image: "sidecar:1", comand: [x]'],
+    ['of the job', 'backoffLimit: 0', 'backofLimit: 0'],
+  ])('a misspelt field %s, by its name', async (_where, right, wrong) => {
+    await using cluster = await startCluster([COMPLETE])
+    await writeFile(join(folder, 'job.yaml'), TEMPLATE.replace(right, wrong))
+    const { job } = await jobIn(cluster)
+    const name = /restartPolcy|comand|backofLimit/.exec(wrong)?.[0]
+
+    await expect(kubernetesBackend.run(job)).rejects.toThrow(
+      new RegExp(`refuses job my-project-\\d+: 400 .*unknown field .*\\.${name}$`),
+    )
+    expect(cluster.jobs.size).toBe(0)
+  })
+
   test('a context that the kubeconfig does not have', async () => {
     await using cluster = await startCluster([COMPLETE])
     const { job } = await jobIn(cluster, { config: { ...config(), 'kube-context': 'three' } })

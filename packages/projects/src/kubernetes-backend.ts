@@ -7,6 +7,8 @@ import {
   BatchV1Api,
   CoreV1Api,
   KubeConfig,
+  Observable,
+  type ObservableMiddleware,
   type V1Job,
 } from '@kubernetes/client-node'
 import { ApiError, invalid } from '@millrace/api/errors'
@@ -115,7 +117,10 @@ async function runJob(
   const { name = '', namespace = 'default' } = definition.metadata ?? {}
   job.log(`Creating job ${name} in namespace ${namespace}`)
   await cluster.batch
-    .createNamespacedJob({ namespace, body: definition })
+    .createNamespacedJob(
+      { namespace, body: definition, fieldValidation: 'Strict' },
+      { middleware: [wholeBody(definition)], middlewareMergeStrategy: 'append' },
+    )
     .catch((error: unknown) => {
       throw new ApiError('INVALID_STATE', `The cluster refuses job ${name}: ${reasonOf(error)}`)
     })
@@ -130,6 +135,20 @@ async function runJob(
     return stoppedEnding(interruptionOf(job.signal))
   } finally {
     await look()
+  }
+}
+
+/**
+ * Sends a job as it is. The library alone would leave out what it has no name for, such as a field of
+ * a newer cluster or a misspelt one, and the cluster would have nothing to refuse.
+ */
+function wholeBody(definition: V1Job): ObservableMiddleware {
+  return {
+    pre(request) {
+      request.setBody(JSON.stringify(definition))
+      return new Observable(Promise.resolve(request))
+    },
+    post: (response) => new Observable(Promise.resolve(response)),
   }
 }
 

@@ -47,8 +47,9 @@ export async function startCluster(statuses: object[]): Promise<FakeCluster> {
     if (namespace && request.method === 'POST' && !name) {
       void json(request).then((body) => {
         const definition = body as StoredJob['definition']
-        const problem = problemOf(definition, namespace)
-        if (problem) return refuse(422, problem)
+        const isStrict = searchParams.get('fieldValidation') === 'Strict'
+        const [status, problem] = refusalOf(definition, namespace, isStrict)
+        if (problem) return refuse(status, problem)
         jobs.set(`${namespace}/${definition.metadata.name}`, {
           definition,
           statuses: [...statuses],
@@ -86,6 +87,19 @@ export async function startCluster(statuses: object[]): Promise<FakeCluster> {
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
+/** A field that nobody knows is refused only if that is asked for; a server drops it otherwise. */
+function refusalOf(
+  definition: StoredJob['definition'],
+  namespace: string,
+  isStrict: boolean,
+): [number, string | undefined] {
+  const problem = schemaProblem(definition)
+  if (!problem?.startsWith('unknown field')) {
+    return [422, problem ?? problemOf(definition, namespace)]
+  }
+  return [400, isStrict ? `strict decoding error: ${problem}` : undefined]
+}
+
 function problemOf(definition: StoredJob['definition'], namespace: string): string | undefined {
   const { apiVersion, kind, metadata, spec } = definition as unknown as {
     apiVersion?: string
@@ -100,8 +114,6 @@ function problemOf(definition: StoredJob['definition'], namespace: string): stri
       }
     }
   }
-  const problem = schemaProblem(definition)
-  if (problem) return problem
   const pod = spec?.template?.spec
   const [container] = pod?.containers ?? []
   if (apiVersion !== 'batch/v1' || kind !== 'Job') return 'this is no Job of batch/v1'
