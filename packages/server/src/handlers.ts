@@ -40,8 +40,6 @@ export interface PreparedHandler<Input, Answer> {
   prepare?(input: Input): unknown
   /** The one statement that mostly does what `run` would; `run` follows where it does nothing. */
   quick?(context: QuickContext, prepared: never): Promise<QuickWrite | undefined>
-  /** Whether what was prepared is stored: of something new with an id of its own. */
-  isStored?(context: QuickContext, prepared: never): Promise<boolean>
   run(context: RequestContext, prepared: never): Answer
 }
 

@@ -5,6 +5,7 @@ import type { Caller } from './auth/caller.ts'
 import type { Settings } from './config.ts'
 import type { Write, Writes } from './db/database.ts'
 import type { Db } from './db/dialect.ts'
+import { deleteOldWitnesses } from './db/writer-witness.ts'
 import type { PreparedHandler, RequestContext } from './handlers.ts'
 import { modelVersions } from './registry/model-versions.ts'
 import { registeredModels } from './registry/registered-models.ts'
@@ -27,12 +28,27 @@ const writing: Partial<Record<string, object>> = {
   modelVersions,
 }
 
+/** Writes of the hot paths, and background work, whose repetition changes nothing. */
+const REPEATABLE = new Set([
+  'maintenance.fold',
+  'maintenance.step',
+  'runs.create',
+  'runs.logBatch',
+  'runs.logInputs',
+  'runs.logMetric',
+  'runs.logOutputs',
+  'runs.logParameter',
+  'runs.setTag',
+  'runs.update',
+])
+
 /** Every unit of work that changes the database: the `write` endpoints and background work. */
 export function writes(settings: unknown): Writes {
   const all: Record<string, Write> = {
     'maintenance.fold': (db, _caller, { runs }: { runs: number[] }) => foldRuns(db, runs),
     'maintenance.step': async (db) => {
       await settleMoves(db)
+      await deleteOldWitnesses(db)
       return maintainOnce(db)
     },
   }
@@ -45,7 +61,7 @@ export function writes(settings: unknown): Writes {
       if (endpoint.effect !== 'write') continue
       const handler = groupHandlers[name]
       invariant(handler, `${groupName}.${name} writes, and its group is listed here`)
-      const { run, quick, isStored } = (
+      const { run, quick } = (
         typeof handler === 'function' ? { run: handler } : handler
       ) as PreparedHandler<never, Promise<unknown>>
       const contextOf = (db: Db, caller: unknown): RequestContext => ({
@@ -58,13 +74,13 @@ export function writes(settings: unknown): Writes {
       const write: Write = (db, caller, input) => run(contextOf(db, caller), input)
       const quickly: Write['quick'] = (db, caller, input) =>
         quick?.(contextOf(db, caller), input) ?? Promise.resolve(undefined)
-      const isKnown: Write['isStored'] = (db, caller, input) =>
-        isStored?.(contextOf(db, caller), input) ?? Promise.resolve(false)
-      all[`${groupName}.${name}`] = Object.assign(write, {
-        ...(quick && { quick: quickly }),
-        ...(isStored && { isStored: isKnown }),
-      })
+      all[`${groupName}.${name}`] = Object.assign(write, { ...(quick && { quick: quickly }) })
     }
+  }
+  for (const name of REPEATABLE) {
+    const write = all[name]
+    invariant(write, `${name} is a write`)
+    all[name] = Object.assign(write, { isRepeatable: true })
   }
   return all
 }

@@ -11,10 +11,10 @@ export interface Write {
   /** What does all of it in one statement, where one can; asked for outside of the transaction. */
   readonly quick?: (db: Db, caller: unknown, input: never) => Promise<QuickWrite | undefined>
   /**
-   * Whether this very write is stored, where its input tells it from every other one: then a commit
-   * whose answer was lost can be settled, for all that were in it.
+   * Whether doing it twice changes no more than doing it once, and is answered alike: then it is done
+   * again when its commit was not answered, and needs no witness of that.
    */
-  readonly isStored?: (db: Db, caller: unknown, input: never) => Promise<boolean>
+  readonly isRepeatable?: boolean
 }
 
 /**

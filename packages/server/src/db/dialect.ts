@@ -338,15 +338,31 @@ function compileInsert<Table extends keyof Schema>(
 
 type TableWithIds = 'run' | 'experiment' | 'registered_model' | 'logged_model' | 'dataset'
 
-/** An insert of one row into a table that gives out ids, by a statement that is compiled once. */
+/**
+ * An insert of one row into a table that gives out ids, by a statement that is compiled once. Where a
+ * row is there with the same `key`, a unique column, it stays as it is and its id is given.
+ */
 export function insertReturningId<Table extends TableWithIds>(
   table: Table,
   columns: readonly Column<Table>[],
+  key?: Column<Table>,
 ): (db: Db, row: Insertable<Schema[Table]>) => Promise<number> {
   const statement = perAdapter((db) => {
     const row = Object.fromEntries(columns.map((column) => [column, new Slot(column)]))
     const insert = db.insertInto(table as 'run').values(row as never)
-    return kindOf(db) === 'mysql' ? insert.compile() : insert.returning('id').compile()
+    if (kindOf(db) === 'mysql') {
+      const sameId = { id: sql<number>`last_insert_id(id)` }
+      return (key === undefined ? insert : insert.onDuplicateKeyUpdate(sameId)).compile()
+    }
+    const inserted =
+      key === undefined
+        ? insert
+        : insert.onConflict((conflict) =>
+            conflict
+              .column(key as never)
+              .doUpdateSet({ [key]: sql.ref(`excluded.${key}`) } as never),
+          )
+    return inserted.returning('id').compile()
   })
   return async (db, row) => {
     const parameters = columns.map((column) => (row as Record<string, unknown>)[column])

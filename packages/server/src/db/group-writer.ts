@@ -4,20 +4,23 @@ import type { Writes } from './database.ts'
 import { ConnectionLost, TransactionConflict } from './pooled-driver.ts'
 import { type Call, commitQuick, PATIENCE_MS, pause, RETRY_PAUSE_MS } from './quick-commit.ts'
 import type { Schema } from './schema.ts'
+import { WriterWitness } from './writer-witness.ts'
 
 /** Most writes of one transaction; more would only make those wait that come first. */
 const GROUP_MAX = 64
 /** A transaction that takes longer is undone, so that its locks hold nobody up for ever. */
 const GROUP_MAX_MS = 10_000
 const CONFLICTS_MAX = 10
-/** A commit that was on its way when the connection broke is done, or undone, within these looks. */
-const WITNESS_ASKED = 3
+/** How long the outcome of a commit that was not answered is asked for. */
+const SETTLING_MS = 30_000
 
 type Outcome = { output: unknown } | { error: unknown }
 
 interface Progress {
   /** Set when all writes of a transaction are done and only its commit is left. */
   outcomes?: Outcome[]
+  /** What the witness knows the transaction by, where one is needed. */
+  batch?: number
 }
 
 /**
@@ -29,6 +32,8 @@ interface Progress {
 export class GroupWriter {
   readonly #db: Kysely<Schema>
   readonly #writes: Writes
+  readonly #witness = new WriterWitness()
+  readonly #settling = new Set<Promise<void>>()
   #queue: Call[] = []
   #isRunning = false
   #idle: Promise<void> = Promise.resolve()
@@ -42,13 +47,20 @@ export class GroupWriter {
   write(name: string, caller: unknown, input: unknown, key: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ name, caller, input, key, resolve, reject })
-      if (!this.#isRunning) this.#idle = this.#run()
+      this.#ensureRunning()
     })
   }
 
   /** Resolves when nothing waits any more. */
   async drain(): Promise<void> {
-    await this.#idle
+    do {
+      await Promise.all(this.#settling)
+      await this.#idle
+    } while (this.#settling.size > 0)
+  }
+
+  #ensureRunning(): void {
+    if (!this.#isRunning) this.#idle = this.#run()
   }
 
   async #run(): Promise<void> {
@@ -91,64 +103,58 @@ export class GroupWriter {
     mode: 'together' | 'with savepoints',
   ): Promise<'answered' | 'apart'> {
     const deadline = Date.now() + PATIENCE_MS
-    let unsettled: Outcome[] | undefined
     for (;;) {
       const progress: Progress = {}
       try {
         answer(group, await this.#transact(group, mode, progress))
         return 'answered'
       } catch (error) {
-        const isUnsure = error instanceof ConnectionLost && progress.outcomes !== undefined
-        // What was sent again may also find that the first commit came through after all.
-        unsettled ??= isUnsure ? progress.outcomes : undefined
-        if (unsettled !== undefined) {
-          const isStored = await this.#isStored(group, unsettled, deadline)
-          if (isStored) {
-            answer(group, unsettled)
-            return 'answered'
-          }
-          if (isStored === false && isUnsure && Date.now() < deadline) continue
+        const { outcomes, batch } = progress
+        if (error instanceof ConnectionLost && outcomes !== undefined && batch !== undefined) {
+          const settled = this.#settle(group, outcomes, batch)
+          this.#settling.add(settled)
+          void settled.finally(() => this.#settling.delete(settled))
+          return 'answered'
         }
-        if (error instanceof ConnectionLost && !isUnsure && Date.now() < deadline) {
+        if (error instanceof ConnectionLost && Date.now() < deadline) {
           await pause(RETRY_PAUSE_MS)
           continue
         }
         const isRefusal = mode === 'together' && group.length === 1
         const mayBeTriedApart = error instanceof TransactionConflict || !isRefusal
         if (mayBeTriedApart && !(error instanceof ConnectionLost)) return 'apart'
-        const reason = isUnsure ? unsure() : error
-        for (const { reject } of group) reject(reason)
+        for (const { reject } of group) reject(error)
         return 'answered'
       }
     }
   }
 
   /**
-   * Whether a transaction whose commit was not answered is stored, by one of its writes that can tell;
-   * undefined when none can. The database may still be at it, so a no is asked for more than once.
+   * Answers a group whose commit was not answered, or has it done again, as soon as the database can
+   * tell what became of it. Meanwhile the writer goes on with others.
    */
-  async #isStored(
-    group: Call[],
-    outcomes: Outcome[],
-    deadline: number,
-  ): Promise<boolean | undefined> {
-    const witness = group.find(
-      ({ name }, index) => this.#writes[name]?.isStored && 'output' in (outcomes[index] ?? {}),
-    )
-    if (witness === undefined) return undefined
-    let isThere: boolean | undefined
-    for (let asked = 0; asked < WITNESS_ASKED && Date.now() < deadline; ) {
+  async #settle(group: Call[], outcomes: Outcome[], batch: number): Promise<void> {
+    this.#witness.doubt(batch)
+    const isStored = await this.#askWitness(batch, Date.now() + SETTLING_MS)
+    this.#witness.settled(batch)
+    if (isStored) answer(group, outcomes)
+    else if (isStored === undefined) for (const { reject } of group) reject(unsure())
+    else {
+      this.#queue.unshift(...group)
+      this.#ensureRunning()
+    }
+  }
+
+  async #askWitness(batch: number, deadline: number): Promise<boolean | undefined> {
+    while (Date.now() < deadline) {
       await pause(RETRY_PAUSE_MS)
       try {
-        const { name, caller, input } = witness
-        isThere = await this.#writes[name]?.isStored?.(this.#db, caller, input as never)
-        if (isThere) return true
-        asked += 1
-      } catch (error) {
-        if (!(error instanceof ConnectionLost)) throw error
+        return await this.#witness.isStored(this.#db, batch)
+      } catch {
+        // The database is away, or still at it: it is asked again.
       }
     }
-    return isThere
+    return undefined
   }
 
   async #transact(
@@ -166,6 +172,9 @@ export class GroupWriter {
             ? { output: await this.#runOne(db, call) }
             : await this.#runSaved(db, call),
         )
+      }
+      if (group.some(({ name }) => this.#writes[name]?.isRepeatable !== true)) {
+        progress.batch = await this.#witness.note(db)
       }
       progress.outcomes = outcomes
       return outcomes
@@ -204,7 +213,7 @@ function tooLong(): TransactionConflict {
   return new TransactionConflict(new Error(`a group of writes took longer than ${GROUP_MAX_MS} ms`))
 }
 
-/** The connection broke while the commit was under way; the database alone knows how it ended. */
+/** The connection broke while the commit was under way, and the database has not been back since. */
 function unsure(): ApiError {
   return new ApiError(
     'TEMPORARILY_UNAVAILABLE',

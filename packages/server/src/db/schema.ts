@@ -245,6 +245,13 @@ export interface ModelVersionTagTable {
   value: string
 }
 
+/** One transaction of a writer, by which it knows that it is stored (`writer-witness.ts`). */
+export interface WriterWitnessTable {
+  writer: string
+  batch: number
+  time: number
+}
+
 export interface Schema {
   store: StoreTable
   key_name: KeyNameTable
@@ -270,4 +277,5 @@ export interface Schema {
   registered_model_alias: RegisteredModelAliasTable
   model_version: ModelVersionTable
   model_version_tag: ModelVersionTagTable
+  writer_witness: WriterWitnessTable
 }

@@ -93,18 +93,22 @@ interface NewRun {
   artifact_uri: string
 }
 
-const insert = insertReturningId('run', [
-  'experiment',
+const insert = insertReturningId(
+  'run',
+  [
+    'experiment',
+    'uuid',
+    'name',
+    'user_id',
+    'status',
+    'start_time',
+    'artifact_uri',
+    'end_time',
+    'stage',
+    'deleted_time',
+  ],
   'uuid',
-  'name',
-  'user_id',
-  'status',
-  'start_time',
-  'artifact_uri',
-  'end_time',
-  'stage',
-  'deleted_time',
-])
+)
 
 export async function insertRun(db: Db, run: NewRun): Promise<RunRow> {
   const row = { ...run, end_time: null, stage: STAGE_ACTIVE, deleted_time: null }

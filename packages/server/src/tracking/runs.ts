@@ -41,7 +41,6 @@ import { readRunJson } from './run-reading.ts'
 import {
   beforeWrite,
   deleteTag,
-  findRun,
   findTag,
   getRun,
   getRunToWrite,
@@ -63,20 +62,15 @@ const MODEL_HISTORY_TAG = 'mlflow.log-model.history'
 type Input<Name extends keyof Api['runs']> = z.output<Api['runs'][Name]['input']>
 
 export const runs: Handlers<Api['runs']> = {
-  create: {
-    ...prepared(
-      (input) => {
-        checkCount('tags', input.tags)
-        const uuid = randomUUID().replaceAll('-', '')
-        return { ...input, uuid, random_name: randomRunName() }
-      },
-      async ({ db, settings }, input) => createRun(db, describeNewRun(input, settings)),
-      async ({ db, settings }, input) => quickRun(db, () => describeNewRun(input, settings)),
-    ),
-    async isStored({ db }, { uuid }: { uuid: string }) {
-      return (await findRun(db, uuid)) !== undefined
+  create: prepared(
+    (input) => {
+      checkCount('tags', input.tags)
+      const uuid = randomUUID().replaceAll('-', '')
+      return { ...input, uuid, random_name: randomRunName() }
     },
-  },
+    async ({ db, settings }, input) => createRun(db, describeNewRun(input, settings)),
+    async ({ db, settings }, input) => quickRun(db, () => describeNewRun(input, settings)),
+  ),
 
   async update({ db }, input) {
     const run = await getRunToWrite(db, requireRunId(input))

@@ -1,25 +1,4 @@
-/**
- * The tables of the first release. A column's type is a word of `TYPES`; `word` is a text short
- * enough for a key. An index on a `text` holds only the head of its value, where a database cannot
- * hold all of it.
- */
-export interface Table {
-  name: string
-  columns: Record<string, string>
-  /** Columns of the primary key; `id` is one by its type. */
-  key?: string[]
-  unique?: string[]
-  references?: Reference[]
-  indexes?: Record<string, string[]>
-}
-
-/** Columns that name a row of another table, and whether they go when that one does. */
-interface Reference {
-  columns: string[]
-  table: string
-  to: string[]
-  cascades?: true
-}
+import type { Reference, Table } from './create-tables.ts'
 
 const experiment: Reference = { columns: ['experiment'], table: 'experiment', to: ['id'] }
 const loggedModel: Reference = { columns: ['model'], table: 'logged_model', to: ['id'] }
@@ -30,6 +9,7 @@ const registeredModel: Reference = {
   cascades: true,
 }
 
+/** The tables of the first release. */
 export const TABLES: Table[] = [
   { name: 'store', columns: { key: 'key', value: 'text' }, key: ['key'] },
   { name: 'key_name', columns: { id: 'id', name: 'key' }, unique: ['name'] },

@@ -1,0 +1,14 @@
+import type { Kysely } from 'kysely'
+import type { Schema } from '../schema.ts'
+import { createTables } from './create-tables.ts'
+
+/** A table by which writers know whether a commit that was not answered is stored. */
+export async function up(db: Kysely<Schema>): Promise<void> {
+  await createTables(db, [
+    {
+      name: 'writer_witness',
+      columns: { writer: 'short-word', batch: 'int', time: 'int' },
+      key: ['writer', 'batch'],
+    },
+  ])
+}
