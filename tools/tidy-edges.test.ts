@@ -208,11 +208,12 @@ function manifestAt(path: string) {
   const parsed = JSON.parse(readFileSync(join(root, path), 'utf8')) as {
     name: string
     dependencies?: Record<string, string>
+    optionalDependencies?: Record<string, string>
     devDependencies?: Record<string, string>
   }
   return {
     name: parsed.name,
-    dependencies: Object.keys(parsed.dependencies ?? {}),
+    dependencies: Object.keys({ ...parsed.dependencies, ...parsed.optionalDependencies }),
     devDependencies: Object.keys(parsed.devDependencies ?? {}),
   }
 }
