@@ -13,6 +13,11 @@ export interface RuntimeOptions {
   manager: EnvironmentManager | 'conda' | 'local'
   /** Adds the MLflow that saved the model to what the model asks for. */
   installMlflow: boolean
+  /**
+   * What runs the model: `onnx` takes its ONNX flavour in a process of ours, `auto` does where it can
+   * and Python otherwise. Python unless given.
+   */
+  runtime?: 'auto' | 'python' | 'onnx'
   environment: NodeJS.ProcessEnv
   signal: AbortSignal
   log: (line: string) => void

@@ -2,7 +2,8 @@ import { ApiError, ERROR_STATUS, type ErrorCode, invalid } from '@millrace/api/e
 import { fetchModel, readFetchOptions } from '@millrace/models/fetch-model'
 import type { TrackingServer } from '@millrace/models/tracking-server'
 import { FRAME_BODY_BYTES_MAX } from './frames.ts'
-import { prepareRuntime, type RuntimeOptions } from './model-runtime.ts'
+import type { RuntimeOptions } from './model-runtime.ts'
+import { startModel } from './start-model.ts'
 import { type Answer, startWorker } from './worker-process.ts'
 
 export interface PredictOptions extends RuntimeOptions {
@@ -29,14 +30,16 @@ export async function predictOnce(options: PredictOptions): Promise<Buffer> {
     ...readFetchOptions(options.environment),
     signal,
   })
-  const runtime = await prepareRuntime(model.directory, options)
-  const settings = { ...runtime, modelDirectory: model.directory, threads: 1, onOutput }
   const answered = Promise.withResolvers<Answer>()
   const events = {
     onAnswer: (_id: number, answer: Answer) => answered.resolve(answer),
     onExit: (reason: string) => answered.reject(new Error(`The process of the model ${reason}.`)),
   }
-  const worker = await startWorker(settings, events, signal)
+  const { directory } = model
+  const worker = await startModel(directory, options, ({ program, environment }) => {
+    const settings = { program, environment, modelDirectory: directory, threads: 1, onOutput }
+    return startWorker(settings, events, signal)
+  })
   const kill = () => worker.kill()
   signal.addEventListener('abort', kill)
   try {

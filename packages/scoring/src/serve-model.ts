@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { fetchModel, readFetchOptions } from '@millrace/models/fetch-model'
 import type { TrackingServer } from '@millrace/models/tracking-server'
-import { prepareRuntime, type RuntimeOptions } from './model-runtime.ts'
+import type { RuntimeOptions } from './model-runtime.ts'
 import { createScoringApp } from './scoring-app.ts'
+import { startModel } from './start-model.ts'
 import { WorkerPool } from './worker-pool.ts'
 import { startWorker } from './worker-process.ts'
 
@@ -48,22 +49,23 @@ export async function serveModel(options: ServeOptions): Promise<ScoringServer> 
   await using started = new AsyncDisposableStack()
   const fetching = { ...readFetchOptions(options.environment), signal }
   const model = started.use(await fetchModel(options.modelUri, options.tracking, fetching))
-  const runtime = await prepareRuntime(model.directory, options)
-  signal.throwIfAborted()
-  log(`Loading the model with ${runtime.python}`)
-  const settings = { ...runtime, modelDirectory: model.directory, threads: THREADS }
-  const pool = await WorkerPool.open(
-    {
-      workers,
-      threads: THREADS,
-      timeoutMs,
-      queueMax,
-      queueBytesMax: QUEUE_BYTES_MAX,
-      start: (events, signal) => startWorker({ ...settings, onOutput }, events, signal),
-      log,
-    },
-    signal,
-  )
+  const pool = await startModel(model.directory, options, ({ program, environment }) => {
+    // The ONNX runtime does one thing at a time.
+    const threads = program.kind === 'onnx' ? 1 : THREADS
+    const settings = { program, environment, modelDirectory: model.directory, threads, onOutput }
+    return WorkerPool.open(
+      {
+        workers,
+        threads,
+        timeoutMs,
+        queueMax,
+        queueBytesMax: QUEUE_BYTES_MAX,
+        start: (events, signal) => startWorker(settings, events, signal),
+        log,
+      },
+      signal,
+    )
+  })
   started.use(pool)
   const { bodyBytesMax, receiveTimeoutMs = RECEIVE_TIMEOUT_MS, host, port } = options
   const app = createScoringApp(pool, { bodyBytesMax, receiveTimeoutMs })

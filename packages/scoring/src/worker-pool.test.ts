@@ -5,7 +5,7 @@ import type { Answer, RunningWorker, WorkerEvents } from './worker-process.ts'
 /** A worker as the pool sees one, which answers when the test says so. */
 class FakeWorker implements RunningWorker {
   readonly mlflowVersion = '3.17.2'
-  readonly pythonVersion = '3.11.7'
+  readonly runtime = 'Python 3.11.7'
   readonly received: { id: number; text: string }[] = []
   readonly pid: number
   isEnded = false
@@ -204,7 +204,7 @@ describe('a worker that dies', () => {
     expect(pool.versions).toBeUndefined()
     await pass(600)
 
-    expect(pool.versions).toEqual({ mlflow: '3.17.2', python: '3.11.7' })
+    expect(pool.versions).toEqual({ mlflow: '3.17.2', runtime: 'Python 3.11.7' })
   })
 
   test('is started again until the model can be loaded, ever more slowly', async () => {

@@ -92,10 +92,10 @@ export class WorkerPool implements AsyncDisposable {
     this.#slots = Array.from({ length: options.workers }, () => undefined)
   }
 
-  /** The versions in the model's environment; undefined while no worker is ready. */
-  get versions(): { mlflow: string; python: string } | undefined {
+  /** What answers: the MLflow and what runs the model; undefined while no worker is ready. */
+  get versions(): { mlflow: string; runtime: string } | undefined {
     const worker = this.#slots.find((slot) => slot !== undefined)?.worker
-    return worker && { mlflow: worker.mlflowVersion, python: worker.pythonVersion }
+    return worker && { mlflow: worker.mlflowVersion, runtime: worker.runtime }
   }
 
   /** The process ids of the workers that take requests. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { type Frame, FrameReader, frameHead } from './frames.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../../python/scoring_worker.py', import.meta.url))
+const ONNX_SCRIPT = fileURLToPath(new URL('./onnx-worker.ts', import.meta.url))
 const CHANNEL = 3
 const PING_LIMIT_MS = 2_000
 const CLOSE_LIMIT_MS = 5_000
@@ -20,9 +21,11 @@ export interface Answer {
   notice?: string
 }
 
+/** What holds a model: the interpreter of its environment, or the ONNX runtime in a Node of ours. */
+export type WorkerProgram = { kind: 'python'; python: string } | { kind: 'onnx' }
+
 export interface WorkerSettings {
-  /** The interpreter of the model's environment. */
-  python: string
+  program: WorkerProgram
   /** Absolute path of a directory with an MLmodel file. */
   modelDirectory: string
   /** How many requests it may be given at once. */
@@ -42,7 +45,8 @@ export interface WorkerEvents {
 export interface RunningWorker {
   pid: number
   mlflowVersion: string
-  pythonVersion: string
+  /** What runs the model, such as `Python 3.11.7`. */
+  runtime: string
   send(id: number, contentType: string, body: Buffer): void
   /** Whether its interpreter still reacts. */
   isResponsive(): Promise<boolean>
@@ -120,7 +124,7 @@ export async function startWorker(
   return {
     pid: child.pid ?? 0,
     mlflowVersion: String(header['mlflow']),
-    pythonVersion: String(header['python']),
+    runtime: String(header['runtime'] ?? `Python ${String(header['python'])}`),
     send(id, contentType, body) {
       channel.write(frameHead({ id, type: contentType }, body.length))
       if (body.length > 0) channel.write(body)
@@ -136,12 +140,16 @@ export async function startWorker(
   }
 }
 
-function spawnWorker({ python, modelDirectory, threads, environment }: WorkerSettings) {
-  return spawn(python, ['-u', SCRIPT, modelDirectory, String(threads)], {
+function spawnWorker({ program, modelDirectory, threads, environment }: WorkerSettings) {
+  const [file, args] =
+    program.kind === 'python'
+      ? [program.python, ['-u', SCRIPT, modelDirectory, String(threads)]]
+      : [process.execPath, [ONNX_SCRIPT, modelDirectory]]
+  return spawn(file, args, {
     // A group of its own: what a model starts ends with it, and ^C is for the server alone.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    env: { ...environment, PATH: `${dirname(python)}${delimiter}${environment['PATH'] ?? ''}` },
+    env: { ...environment, PATH: `${dirname(file)}${delimiter}${environment['PATH'] ?? ''}` },
   })
 }
 
