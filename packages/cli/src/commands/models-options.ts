@@ -9,6 +9,7 @@ export interface ModelFlags {
   /** False for `--no-conda`. */
   conda: boolean
   installMlflow?: true
+  runtime?: NonNullable<RuntimeOptions['runtime']>
 }
 
 /** Adds the model and how its environment is made. */
@@ -26,6 +27,17 @@ export function addModelOptions(command: Command): Command {
     .option('--install-mlflow', "install the model's MLflow even if its requirements lack it")
 }
 
+/** What runs a model. */
+export function modelRuntime(): Option {
+  return new Option(
+    '--runtime <which>',
+    'what runs the model: onnx takes its ONNX format, without Python; auto does where it can',
+  )
+    .env('MILLRACE_MODEL_RUNTIME')
+    .choices(['auto', 'python', 'onnx'])
+    .default('python')
+}
+
 /** How a model gets its packages. */
 export function environmentManager(): Option {
   return new Option('--env-manager <how>', 'how the model gets its packages')
@@ -35,12 +47,13 @@ export function environmentManager(): Option {
 
 /** What the flags say about the environment. */
 export function runtimeOf(
-  flags: Pick<ModelFlags, 'envManager' | 'conda' | 'installMlflow'>,
+  flags: Pick<ModelFlags, 'envManager' | 'conda' | 'installMlflow' | 'runtime'>,
   signal: AbortSignal,
 ): RuntimeOptions {
   return {
     manager: flags.conda ? flags.envManager : 'local',
     installMlflow: flags.installMlflow === true,
+    runtime: flags.runtime ?? 'python',
     environment: process.env,
     signal,
     log: (line) => process.stderr.write(`millrace: ${line}\n`),

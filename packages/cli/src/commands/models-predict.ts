@@ -5,6 +5,7 @@ import {
   abortOnSignal,
   addModelOptions,
   type ModelFlags,
+  modelRuntime,
   runtimeOf,
   trackingOf,
 } from './models-options.ts'
@@ -19,6 +20,7 @@ interface PredictFlags extends ModelFlags {
 export function addModelsPredict(models: Command): void {
   addModelOptions(models.command('predict'))
     .description('Have a model answer a file, or what comes in, as one request.')
+    .addOption(modelRuntime())
     .option('-i, --input-path <file>', 'request to answer (default: standard input)')
     .option('-o, --output-path <file>', 'where the answer goes (default: standard output)')
     .addOption(

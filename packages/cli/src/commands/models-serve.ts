@@ -4,6 +4,7 @@ import {
   abortOnSignal,
   addModelOptions,
   type ModelFlags,
+  modelRuntime,
   runtimeOf,
   trackingOf,
   wholeNumber,
@@ -42,6 +43,7 @@ export function addModelsServe(models: Command): void {
         .argParser(wholeNumber(1, 256))
         .default(1),
     )
+    .addOption(modelRuntime())
     .option('--body-limit <MiB>', 'largest request', wholeNumber(1, 2_048), 100)
     .option('--queue-limit <count>', 'requests that may wait', wholeNumber(1, 100_000), 1_000)
     .addOption(new Option('--enable-mlserver').hideHelp())
@@ -70,8 +72,8 @@ async function serve(flags: ServeFlags): Promise<void> {
   })
   const versions = server.pool.versions
   process.stdout.write(
-    `${flags.modelUri} answers at ${server.url}/invocations with MLflow ${versions?.mlflow} on ` +
-      `Python ${versions?.python} in ${flags.workers} worker(s). Ctrl+C stops it.\n`,
+    `${flags.modelUri} answers at ${server.url}/invocations as MLflow ${versions?.mlflow} does, on ` +
+      `${versions?.runtime} in ${flags.workers} worker(s). Ctrl+C stops it.\n`,
   )
   if (!signal.aborted) await once(signal, 'abort')
   await server.close()
