@@ -1,6 +1,6 @@
 import { ApiError, invalid } from '@millrace/api/errors'
 import { type Dialect, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
-import type { Pool as PgPool, PoolClient, PoolConfig } from 'pg'
+import pg, { type Pool as PgPool, type PoolClient, type PoolConfig } from 'pg'
 import {
   ConnectionLost,
   type ConnectionPool,
@@ -10,10 +10,10 @@ import {
   type RawStatement,
   TransactionConflict,
 } from './pooled-driver.ts'
+import { getTypeParser, PreparedQuery } from './postgresql-query.ts'
 import type { ServerAddress } from './server-address.ts'
+import { WarmClients } from './warm-clients.ts'
 
-const INT8 = 20
-const NUMERIC = 1700
 const CONNECT_TIMEOUT_MS = 5000
 /** No statement of ours takes as long; one that does holds locks that others wait for. */
 const STATEMENT_TIMEOUT_MS = 60_000
@@ -39,11 +39,6 @@ export async function postgresqlDialect(
   address: ServerAddress,
   { connections }: { connections: number },
 ): Promise<Dialect> {
-  const { default: pg } = await import('pg')
-  const parserOf = (oid: number, format?: 'text') => {
-    if (oid === INT8) return toInteger
-    return oid === NUMERIC ? Number : pg.types.getTypeParser(oid, format)
-  }
   const pool: PgPool = new pg.Pool({
     host: address.host,
     port: address.port,
@@ -59,7 +54,7 @@ export async function postgresqlDialect(
     query_timeout: STATEMENT_TIMEOUT_MS + 1000,
     application_name: 'millrace',
     options: [PLANNER, address.options].filter(Boolean).join(' '),
-    types: { getTypeParser: parserOf } as never,
+    types: { getTypeParser } as never,
     pipeline: true,
   } as PoolConfig)
   // A connection that breaks while idle is replaced; whoever needs one hears about it then.
@@ -74,11 +69,6 @@ export async function postgresqlDialect(
   }
 }
 
-function toInteger(text: string): number | bigint {
-  const number = Number(text)
-  return Number.isSafeInteger(number) ? number : BigInt(text)
-}
-
 function toPool(pool: PgPool): ConnectionPool {
   const names = new Map<string, string>()
   const nameOf = (statement: string): string | undefined => {
@@ -88,10 +78,15 @@ function toPool(pool: PgPool): ConnectionPool {
     names.set(statement, name)
     return name
   }
+  const warm = new WarmClients(pool)
   return {
-    acquire: async () => new Connection(await pool.connect(), nameOf),
+    async acquire() {
+      const client = warm.take() ?? (await pool.connect())
+      return new Connection(client, nameOf, warm)
+    },
     toError,
     async end() {
+      warm.close()
       await pool.end()
     },
   }
@@ -106,11 +101,17 @@ const BEGIN = {
 class Connection implements RawConnection {
   readonly #client: PoolClient
   readonly #nameOf: (statement: string) => string | undefined
+  readonly #warm: WarmClients
   #begun: Promise<unknown> | undefined
 
-  constructor(client: PoolClient, nameOf: (statement: string) => string | undefined) {
+  constructor(
+    client: PoolClient,
+    nameOf: (statement: string) => string | undefined,
+    warm: WarmClients,
+  ) {
     this.#client = client
     this.#nameOf = nameOf
+    this.#warm = warm
   }
 
   async begin(kind: 'write' | 'snapshot'): Promise<void> {
@@ -142,14 +143,18 @@ class Connection implements RawConnection {
   }
 
   release(isBroken: boolean): void {
-    this.#client.release(isBroken)
+    this.#warm.give(this.#client, isBroken)
   }
 
   async #send({ sql, parameters }: RawStatement): Promise<RawResult> {
     const name = parameters.length === 0 ? undefined : this.#nameOf(sql)
     const values = parameters as unknown[]
-    const query = { text: sql, values, ...(name !== undefined && { name }) }
-    const { rows, rowCount } = await this.#client.query(query)
+    if (name !== undefined) {
+      return new Promise((resolve, reject) => {
+        void this.#client.query(new PreparedQuery({ name, text: sql, values }, { resolve, reject }))
+      })
+    }
+    const { rows, rowCount } = await this.#client.query({ text: sql, values })
     return { rows, ...(rowCount !== null && { changes: rowCount }) }
   }
 }

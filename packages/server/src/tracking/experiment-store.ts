@@ -1,6 +1,6 @@
 import { alreadyExists, invalid, notFound } from '@millrace/api/errors'
 import type { Experiment } from '@millrace/api/experiments'
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import {
   compileOnce,
   type Db,
@@ -8,7 +8,9 @@ import {
   insertReturningId,
   insertRows,
   isUniqueViolation,
+  kindOf,
 } from '../db/dialect.ts'
+import { groupedRead } from '../db/grouped-reads.ts'
 import { type ExperimentTable, STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 
 export type ExperimentRow = Selectable<ExperimentTable>
@@ -41,21 +43,50 @@ interface TaggedRow extends ExperimentRow {
   tag_value: string | null
 }
 
-const selectWithTags = compileOnce<{ id: number }, TaggedRow>((db, param) =>
-  db
+function taggedRows(db: Db) {
+  return db
     .selectFrom('experiment')
     .leftJoin('experiment_tag', 'experiment_tag.experiment', 'experiment.id')
     .selectAll('experiment')
     .select(['experiment_tag.key as tag_key', 'experiment_tag.value as tag_value'])
-    .where('experiment.id', '=', param('id'))
-    .orderBy('experiment_tag.key'),
+    .orderBy('experiment_tag.key')
+}
+
+const selectWithTags = compileOnce<{ id: number }, TaggedRow>((db, param) =>
+  taggedRows(db).where('experiment.id', '=', param('id')),
 )
+
+const selectAllWithTags = compileOnce<{ ids: number[] }, TaggedRow>((db, param) =>
+  taggedRows(db).where(sql<boolean>`experiment.id = any(${param('ids')}::bigint[])`),
+)
+
+const readGrouped = groupedRead<number, Experiment>(async (db, ids) => {
+  const [id] = ids
+  const isOne = ids.length === 1 && id !== undefined
+  const all = isOne ? await selectWithTags(db, { id }) : await selectAllWithTags(db, { ids })
+  const rows = Map.groupBy(all, ({ id }) => id)
+  const found = new Map<number, Experiment>()
+  for (const [id, ofOne] of rows) {
+    const experiment = toWireTagged(ofOne)
+    if (experiment !== undefined) found.set(id, experiment)
+  }
+  return found
+})
 
 /** The experiment of that id with its tags, as it travels, deleted ones included, or a 404. */
 export async function getWireExperiment(db: Db, experiment_id: string): Promise<Experiment> {
-  const rows = await selectWithTags(db, { id: parseExperimentId(experiment_id) })
+  const id = parseExperimentId(experiment_id)
+  const canGroup = kindOf(db) === 'postgresql' && !db.isTransaction
+  const experiment = canGroup
+    ? await readGrouped(db, id)
+    : toWireTagged(await selectWithTags(db, { id }))
+  if (experiment === undefined) throw noSuchExperiment(experiment_id)
+  return experiment
+}
+
+function toWireTagged(rows: readonly TaggedRow[]): Experiment | undefined {
   const [row] = rows
-  if (row === undefined) throw noSuchExperiment(experiment_id)
+  if (row === undefined) return undefined
   const tags = rows.flatMap(({ tag_key, tag_value }) =>
     tag_key === null ? [] : [{ key: tag_key, value: tag_value ?? '' }],
   )

@@ -115,14 +115,16 @@ export async function buildRunJson(
   return runText(db, row, { metrics, params, tags, inputs })
 }
 
-interface RunData {
+/** What a run has besides itself. */
+export interface RunData {
   metrics: readonly LatestMetric[]
   params: readonly { key: number; value: string }[]
   tags: readonly { key: number; value: string }[]
   inputs: RunInputs
 }
 
-async function runText(
+/** A run's JSON text from what is known of it; metrics, params and tags by key. */
+export async function runText(
   db: Db,
   row: RunRow,
   { metrics, params, tags, inputs }: RunData,

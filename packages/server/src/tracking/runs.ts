@@ -54,6 +54,7 @@ import {
   upsertTags,
 } from './run-store.ts'
 import { searchRuns } from './search-runs.ts'
+import { readWholeRun } from './whole-runs.ts'
 
 /** Reading so many blocks costs about what the rest of a run does. */
 const BLOCKS_WORTH_FOLDING = 64
@@ -86,13 +87,20 @@ export const runs: Handlers<Api['runs']> = {
     return { run_info: toWireInfo({ ...run, ...change }) }
   },
 
-  async get({ snapshot, fold }, input) {
+  async get({ db, snapshot, fold }, input) {
+    const run_id = requireRunId(input)
+    const onUnfolded = (run: number, blocks: number) => {
+      // The next reader has less to add; whether that works makes no difference to this one.
+      if (blocks > BLOCKS_WORTH_FOLDING) void fold([run]).catch(() => undefined)
+    }
+    const whole = await readWholeRun(db, run_id)
+    if (whole !== undefined) {
+      onUnfolded(whole.id, whole.blocks)
+      return new JsonText(`{"run":${whole.text}}`)
+    }
     return snapshot(async (db) => {
-      const run = await getRun(db, requireRunId(input))
-      const text = await readRunJson(db, run, (blocks) => {
-        // The next reader has less to add; whether that works makes no difference to this one.
-        if (blocks > BLOCKS_WORTH_FOLDING) void fold([run.id]).catch(() => undefined)
-      })
+      const run = await getRun(db, run_id)
+      const text = await readRunJson(db, run, (blocks) => onUnfolded(run.id, blocks))
       return new JsonText(`{"run":${text}}`)
     })
   },

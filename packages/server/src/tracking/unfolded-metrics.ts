@@ -40,19 +40,25 @@ export async function addUnfolded(
 ): Promise<number> {
   const blocks = await readBlocks(db, runs)
   for (const [run, ofRun] of Map.groupBy(blocks, (block) => block.run)) {
-    const builder = new PointsBuilder()
-    for (const { data } of ofRun) decodeBlockInto(builder, data)
-    const byKey = new Map(latest.get(run)?.map((metric) => [metric.key, metric]))
-    for (const fresh of summarise(builder.points())) {
-      const known = byKey.get(fresh.key)
-      byKey.set(fresh.key, toLatest(known ? mergeSummary(toSummary(known), fresh) : fresh))
-    }
-    latest.set(
-      run,
-      [...byKey.values()].sort((a, b) => a.key - b.key),
-    )
+    const data = ofRun.map((block) => block.data)
+    latest.set(run, mergeBlocks(latest.get(run) ?? [], data))
   }
   return blocks.length
+}
+
+/** Latest metrics together with points of blocks that they do not know, by key. */
+export function mergeBlocks(
+  latest: readonly LatestMetric[],
+  blocks: readonly Uint8Array[],
+): LatestMetric[] {
+  const builder = new PointsBuilder()
+  for (const data of blocks) decodeBlockInto(builder, data)
+  const byKey = new Map(latest.map((metric) => [metric.key, metric]))
+  for (const fresh of summarise(builder.points())) {
+    const known = byKey.get(fresh.key)
+    byKey.set(fresh.key, toLatest(known ? mergeSummary(toSummary(known), fresh) : fresh))
+  }
+  return [...byKey.values()].sort((a, b) => a.key - b.key)
 }
 
 async function readBlocks(
