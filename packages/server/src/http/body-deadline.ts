@@ -10,7 +10,9 @@ const REQUEST_TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT'
  */
 export function limitBodyTime(scope: FastifyInstance, limitMs: number): void {
   scope.addHook('preParsing', (request, _reply, payload, done) => {
-    const { socket } = request.raw
+    const { socket, headers } = request.raw
+    const hasBody = headers['content-length'] !== undefined || 'transfer-encoding' in headers
+    if (!hasBody) return done(null, payload)
     const late = () => {
       const error = Object.assign(new Error('the body is late'), { code: REQUEST_TIMEOUT })
       refuseUnreadable(error, socket)

@@ -17,31 +17,54 @@ export interface GuardOptions {
  * and a foreign origin (403), on every route and method; answers preflights of allowed origins.
  */
 export function guard(options: GuardOptions) {
-  return async (request: FastifyRequest, reply: FastifyReply) => {
+  const isAllowed = rememberHosts(options.allowedHosts)
+  return (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
     reply.header('x-content-type-options', 'nosniff')
     reply.header('referrer-policy', 'same-origin')
     if (options.frameOptions !== 'NONE') reply.header('x-frame-options', options.frameOptions)
     const host = request.headers.host
-    const [path] = request.url.split('?')
-    if (!isAllowedHost(host, options.allowedHosts) && !options.exemptPaths.has(path ?? '')) {
-      return sendErrorBody(
+    if (!isAllowed(host) && !options.exemptPaths.has(pathOf(request.url))) {
+      sendErrorBody(
         reply,
         421,
         'PERMISSION_DENIED',
         'Invalid Host header: this server does not answer to that name. Add it with --allowed-hosts.',
       )
+      return
     }
     const { origin } = request.headers
-    if (origin === undefined || isOwnOrigin(origin, host)) return undefined
+    if (origin === undefined || isOwnOrigin(origin, host)) return done()
     if (!options.allowedOrigins.some((listed) => matchesOrigin(origin, listed))) {
-      return sendErrorBody(
+      sendErrorBody(
         reply,
         403,
         'PERMISSION_DENIED',
         'Cross-origin request blocked. Add the origin with --cors-allowed-origins.',
       )
+      return
     }
-    return allowOrigin(origin, request, reply, options)
+    allowOrigin(origin, request, reply, options)
+    if (request.method !== 'OPTIONS') done()
+  }
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? ''
+}
+
+/** Hosts that were let in lately: nearly every request names one of a few. */
+const HOSTS_MAX = 100
+
+function rememberHosts(allowed: readonly string[]): (host: string | undefined) => boolean {
+  const letIn = new Set<string>()
+  return (host) => {
+    if (host !== undefined && letIn.has(host)) return true
+    const isAllowed = isAllowedHost(host, allowed)
+    if (isAllowed && host !== undefined) {
+      if (letIn.size >= HOSTS_MAX) letIn.clear()
+      letIn.add(host)
+    }
+    return isAllowed
   }
 }
 
@@ -50,12 +73,12 @@ function allowOrigin(
   request: FastifyRequest,
   reply: FastifyReply,
   { allowedOrigins }: GuardOptions,
-) {
+): void {
   const isAny = allowedOrigins.includes('*')
   reply.header('access-control-allow-origin', isAny ? '*' : origin)
   if (!isAny) reply.header('access-control-allow-credentials', 'true').header('vary', 'Origin')
-  if (request.method !== 'OPTIONS') return undefined
-  return reply
+  if (request.method !== 'OPTIONS') return
+  reply
     .header('access-control-allow-methods', 'GET, POST, PUT, PATCH, DELETE')
     .header('access-control-allow-headers', 'Content-Type, Authorization, X-MLFLOW-WORKSPACE')
     .header('access-control-max-age', '600')
