@@ -19,7 +19,8 @@ export interface RegistryCall {
   /** A path of the registry, or the absolute URL that it handed out. */
   path: string
   headers?: Record<string, string>
-  body?: Uint8Array<ArrayBuffer> | string
+  /** Bytes, or a function that begins to read them: a call that has to log in first is sent twice. */
+  body?: Uint8Array<ArrayBuffer> | string | (() => ReadableStream<Uint8Array<ArrayBuffer>>)
   /** What the token has to allow, such as `repository:tracker:pull,push`. */
   scope: string
   expected: number[]
@@ -42,10 +43,11 @@ export function createRegistryClient({ url, login, signal }: RegistryOptions): C
     const authorization = authorizations.get(call.scope)
     // An upload's address may be at another host, which has no business with the token.
     if (authorization && target.origin === origin) headers.set('authorization', authorization)
+    const { body = null } = call
     return fetch(target, {
       method: call.method,
       headers,
-      body: call.body ?? null,
+      ...(typeof body === 'function' ? streamed(body()) : { body }),
       ...(signal && { signal }),
     }).catch((cause: unknown) => {
       if (signal?.aborted) throw signal.reason
@@ -66,6 +68,11 @@ export function createRegistryClient({ url, login, signal }: RegistryOptions): C
     if (call.expected.includes(response.status)) return response
     throw await toRefusal(response, call, origin)
   }
+}
+
+/** Without these two fetch keeps a copy of all that was sent, to send it again after a redirect. */
+function streamed(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
+  return { body, duplex: 'half', redirect: 'error', window: null } as const
 }
 
 async function authorize(

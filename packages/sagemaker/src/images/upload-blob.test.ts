@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,8 @@ import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createRegistryClient } from './registry-client.ts'
 import { type BlobUpload, uploadBlob } from './upload-blob.ts'
+
+const MEBIBYTE = 2 ** 20
 
 /** A registry with one upload, which may break it off, and the requests that it saw. */
 interface FlakyRegistry extends AsyncDisposable {
@@ -30,8 +32,15 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-/** @param breakAt of the `PATCH` of that number it keeps the first 300 bytes and cuts the line */
-async function startRegistry(breakAt = 0, forgets = false): Promise<FlakyRegistry> {
+/**
+ * @param breakAt of the `PATCH` of that number it keeps the first 300 bytes and cuts the line
+ * @param onBytes told of every piece that comes, which is then thrown away
+ */
+async function startRegistry(
+  breakAt = 0,
+  forgets = false,
+  onBytes?: () => void,
+): Promise<FlakyRegistry> {
   const blobs = new Map<string, Buffer>()
   const seen: string[] = []
   let upload = Buffer.alloc(0)
@@ -48,6 +57,7 @@ async function startRegistry(breakAt = 0, forgets = false): Promise<FlakyRegistr
       return response.writeHead(202, { location: '/v2/team/x/blobs/uploads/1?state=a' }).end()
     }
     if (request.method === 'PATCH') {
+      if (onBytes) for await (const _ of request) onBytes()
       const body = await buffer(request)
       patches += 1
       const isCut = patches === breakAt
@@ -79,7 +89,33 @@ async function startRegistry(breakAt = 0, forgets = false): Promise<FlakyRegistr
 }
 
 describe('uploading a blob', () => {
-  test('sends it in chunks that say where they belong', async () => {
+  test('sends it in one request, and what is missing in another when the line broke', async () => {
+    await using registry = await startRegistry(1)
+
+    await uploadBlob(createRegistryClient(registry), { ...upload, chunkSize: undefined })
+
+    expect(registry.blobs.get(upload.digest)).toEqual(content)
+    expect(registry.seen.filter((request) => request.startsWith('PATCH'))).toEqual([
+      'PATCH 0-2499',
+      'PATCH 300-2499',
+    ])
+  })
+
+  test('does not hold it in memory', async () => {
+    const size = 256 * MEBIBYTE
+    await truncate(upload.file, size)
+    let mostHeld = 0
+    await using registry = await startRegistry(0, false, () => {
+      mostHeld = Math.max(mostHeld, process.memoryUsage().arrayBuffers)
+    })
+
+    await uploadBlob(createRegistryClient(registry), { ...upload, size, chunkSize: undefined })
+
+    expect(registry.seen).toContain(`PATCH 0-${size - 1}`)
+    expect(mostHeld).toBeLessThan(size / 2)
+  })
+
+  test('sends it in chunks that say where they belong, when that is asked for', async () => {
     await using registry = await startRegistry()
 
     expect(await uploadBlob(createRegistryClient(registry), upload)).toBe('uploaded')

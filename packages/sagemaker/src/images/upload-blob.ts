@@ -13,17 +13,18 @@ export interface BlobUpload {
   file: string
   /** Another repository of the registry that may hold the blob. */
   mountFrom?: string | undefined
-  /** Bytes of one request. */
+  /** Bytes of one request at most; the whole blob in one unless given, as other clients do. */
   chunkSize?: number | undefined
 }
 
-/** What ECR takes at most in one part is above this; one chunk is held in memory. */
-const CHUNK_SIZE = 16 * 1024 * 1024
+/** Bytes that are read at once. */
+const READ_SIZE = 256 * 1024
 const ATTEMPTS = 5
 const FIRST_DELAY_MS = 200
 
 /**
- * Puts a blob into a repository in chunks, and only what is missing of it. When the connection
+ * Puts a blob into a repository, and only what is missing of it, without holding it in memory: a
+ * registry writes what it has to its disk after every request, so that few are faster. When the connection
  * breaks or the registry is briefly unwell, the registry is asked how far it got and the upload
  * goes on from there.
  */
@@ -78,33 +79,52 @@ async function sendChunks(
       failures += 1
       if (!isPassing(error) || failures >= ATTEMPTS) throw error
       await new Promise((resolve) => setTimeout(resolve, FIRST_DELAY_MS * 2 ** (failures - 1)))
+      const sentBefore = progress.sent
       progress = await askProgress(call, upload, progress)
+      if (progress.sent > sentBefore) failures = 0
     }
   }
 }
 
 async function sendChunk(
   call: CallRegistry,
-  { repository, size, chunkSize = CHUNK_SIZE }: BlobUpload,
+  { repository, size, chunkSize = size }: BlobUpload,
   source: FileHandle,
   { location, sent }: Progress,
 ): Promise<Progress> {
   const scope = pushScope(repository)
   const length = Math.min(chunkSize, size - sent)
-  const chunk = new Uint8Array(length)
-  await source.read(chunk, 0, length, sent)
   const taken = await call({
     method: 'PATCH',
     path: location,
     headers: {
       'content-type': 'application/octet-stream',
+      'content-length': `${length}`,
       'content-range': `${sent}-${sent + length - 1}`,
     },
-    body: chunk,
+    body: () => readPart(source, sent, length),
     scope,
     expected: [202],
   })
   return { location: locationOf(taken, location), sent: received(taken) || sent + length }
+}
+
+/** The bytes of a file from `start` on, read as they are wanted. */
+function readPart(source: FileHandle, start: number, length: number) {
+  let at = start
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      const wanted = Math.min(READ_SIZE, start + length - at)
+      const { bytesRead, buffer } = await source.read(new Uint8Array(wanted), 0, wanted, at)
+      if (bytesRead === 0) {
+        controller.error(new ApiError('INVALID_STATE', 'The file became shorter while it was sent'))
+        return
+      }
+      at += bytesRead
+      controller.enqueue(buffer.subarray(0, bytesRead))
+      if (at >= start + length) controller.close()
+    },
+  })
 }
 
 async function finish(
