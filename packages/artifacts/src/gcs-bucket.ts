@@ -14,7 +14,8 @@ export interface GcsOptions {
 }
 
 const RETRY_SECONDS = 5
-const SILENCE_MAX_MS = 30_000
+/** After this long without a byte a request is given up. */
+export const SILENCE_MAX_MS = 30_000
 
 /**
  * The bucket of a location. The SDK is loaded here.

@@ -50,7 +50,7 @@ describe('with an emulator', () => {
     'the Google store',
     async () => open(`gs://${emulator.bucket}/tests/${randomUUID()}`),
     // It answers one request at a time, and so not while a reader waits with another.
-    { streamedMib: 256, memoryMib: 180, replacesAtomically: false },
+    { replacesAtomically: false },
   )
 
   test('a bucket that gives every right is left as it was', async () => {

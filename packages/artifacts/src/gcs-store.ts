@@ -13,6 +13,7 @@ import type {
 import { checkedEarly, findCheck } from './body-check.ts'
 import { resolveRange } from './byte-range.ts'
 import { type GcsOptions, openGcsBucket, statusOf, toGcsFailure } from './gcs-bucket.ts'
+import { readGcsBody } from './gcs-request.ts'
 import { gcsTarget } from './gcs-upload.ts'
 import type { OtherLocation } from './location.ts'
 import { directoryPrefix, objectEntries } from './object-entries.ts'
@@ -99,11 +100,11 @@ async function openArtifact(
   const opened = { ...version, sizeBytes: end - start + 1, ...(range && { range }) }
   if (opened.sizeBytes === 0) return { ...opened, body: Readable.from([]) }
   const file = fileOf(root, path, metadata.generation)
-  const read = async (at: number) =>
-    file.createReadStream({ start: at, end, validation: false, decompress: false })
+  const stop = new AbortController()
+  const read = (at: number) => readGcsBody(file, { start: at, end, signal: stop.signal })
   const check = range ? undefined : findCheck(path, String(metadata.metadata?.['sha256']))
   const first = await read(start)
-  const body = resumableBody({ start, end, first, read, check, stop: new AbortController() })
+  const body = resumableBody({ start, end, first, read, check, stop })
   return await checkedEarly({ ...opened, body }, check)
 }
 

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
+import { text } from 'node:stream/consumers'
 import type { File } from '@google-cloud/storage'
 import type { ArtifactPath } from './artifact-path.ts'
 import { toGcsFailure } from './gcs-bucket.ts'
+import { requestOfGoogle } from './gcs-request.ts'
 import { objectType } from './object-entries.ts'
 import type { PartTarget, PartUpload } from './part-upload.ts'
 
-const TRIES_MAX = 3
 /** Google has the bytes so far and waits for more. */
 const INCOMPLETE = 308
 
@@ -50,10 +51,16 @@ function resumableUpload(
       const end = sentBytes + bytes.length
       const span = bytes.length === 0 ? '*' : `${sentBytes}-${end - 1}`
       const range = `bytes ${span}/${isLast ? end : '*'}`
-      const response = await told(putChunk(session, bytes, range, signal))
+      const headers = { 'content-length': bytes.length, 'content-range': range }
+      // The address of the upload is its own credential.
+      const request = { method: 'PUT', headers, signal }
+      const response = await told(
+        requestOfGoogle(session, request, { bytes, statuses: [200, 201, INCOMPLETE] }),
+      )
+      const answer = await told(text(response))
       md5.update(bytes)
       sentBytes = end
-      if (isLast) made = (await response.json()) as typeof made
+      if (isLast) made = JSON.parse(answer) as typeof made
     },
     async complete(sha256) {
       const { generation, md5Hash } = made
@@ -68,30 +75,5 @@ function resumableUpload(
       // What Google does not hear of, it forgets after a week.
       await fetch(session, { method: 'DELETE' }).catch(() => undefined)
     },
-  }
-}
-
-/** Sends bytes to their place in an upload; the address of the upload is its own credential. */
-async function putChunk(
-  session: string,
-  bytes: Buffer,
-  range: string,
-  signal: AbortSignal,
-): Promise<Response> {
-  for (let tries = 1; ; tries++) {
-    const response = await fetch(session, {
-      method: 'PUT',
-      headers: { 'content-range': range },
-      body: new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length),
-      redirect: 'manual',
-      signal,
-    }).catch((error: unknown) => {
-      if (tries >= TRIES_MAX || signal.aborted) throw error
-    })
-    if (response?.ok || response?.status === INCOMPLETE) return response
-    if (!response) continue
-    const text = await response.text()
-    if (response.status >= 500 && tries < TRIES_MAX) continue
-    throw Object.assign(new Error(text.slice(0, 300)), { code: response.status })
   }
 }
