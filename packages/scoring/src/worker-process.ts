@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { delimiter, dirname } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -140,7 +141,13 @@ export async function startWorker(
   }
 }
 
+/** @throws Error when this installation is the bundle alone, without the ONNX runtime */
 function spawnWorker({ program, modelDirectory, threads, environment }: WorkerSettings) {
+  if (program.kind === 'onnx' && !existsSync(ONNX_SCRIPT)) {
+    throw new Error(
+      'This installation of Millrace has no ONNX runtime: it serves models by Python.',
+    )
+  }
   const [file, args] =
     program.kind === 'python'
       ? [program.python, ['-u', SCRIPT, modelDirectory, String(threads)]]
