@@ -48,7 +48,7 @@ export async function backUp(options: BackupOptions): Promise<Manifest['id']> {
   try {
     const [previous] = (await listSnapshots(folder)).slice(-1)
     await using snapshot = await startSnapshot(folder)
-    const { owners, ...metadata } = await withDatabase(options.database, 'read', (db) =>
+    const { owners, ...metadata } = await withDatabase(options.database, 'read older', (db) =>
       inSnapshot(db, (db) => dumpDatabase(db, snapshot)),
     )
     const artifacts = await copyArtifacts(owners, { ...options, snapshot, previous })

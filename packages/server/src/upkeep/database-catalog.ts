@@ -19,6 +19,9 @@ interface ColumnRow {
   pk: number
 }
 
+/** What writers know about their own transactions, which means nothing to anybody else. */
+const OF_PROCESSES = 'writer_witness'
+
 /** Every table with our data, by what is there: tables of later migrations are among them. */
 export async function listTables(db: Db): Promise<CatalogTable[]> {
   const query = {
@@ -47,7 +50,8 @@ export async function listTables(db: Db): Promise<CatalogTable[]> {
       order by c.table_name, c.ordinal_position`,
   }[kindOf(db)]
   const { rows } = await query.execute(db)
-  return [...Map.groupBy(rows, ({ table }) => table)].map(([name, columns]) => ({
+  const ours = rows.filter(({ table }) => table !== OF_PROCESSES)
+  return [...Map.groupBy(ours, ({ table }) => table)].map(([name, columns]) => ({
     name,
     columns: columns.map(({ column }) => column),
     key: columns

@@ -14,12 +14,15 @@ import { describeStorageFailure } from '../db/storage-failure.ts'
 /** Connections of one command: what holds a snapshot, and what looks something up beside it. */
 const CONNECTIONS = 3
 
-/** `create` makes the schema where there is nothing; `made` tells of one that ends there. */
-type Access = 'read' | 'write' | 'create' | { made: string | undefined }
+/**
+ * `read older` also takes a schema that an older version made, as a backup before an upgrade must;
+ * `create` makes the schema where there is nothing; `made` tells of one that ends there.
+ */
+type Access = 'read' | 'read older' | 'write' | 'create' | { made: string | undefined }
 
 /**
  * Runs something on a database of ours through connections of its own, beside the servers that use
- * it. `read` cannot change a SQLite file.
+ * it. What reads cannot change a SQLite file.
  *
  * @throws Error in one sentence when it cannot be reached, is not ours or has another schema
  */
@@ -40,7 +43,7 @@ export async function withDatabase<Result>(
     if (typeof access === 'object') await migrate(db, access.made)
     else {
       if (makes) await migrate(db)
-      await checkSchema(db, where)
+      await checkSchema(db, where, access)
     }
     return await run(db)
   } catch (error) {
@@ -56,15 +59,16 @@ export async function withDatabase<Result>(
 async function open(config: DatabaseConfig, access: Access): Promise<Db> {
   if (config.kind === 'server') return connect(config.address, CONNECTIONS)
   const { path, synchronous } = config
-  if (access !== 'read' && access !== 'write') mkdirSync(dirname(path), { recursive: true })
-  const sqlite = openSqliteFile(path, { synchronous, queryOnly: access === 'read' })
+  const queryOnly = access === 'read' || access === 'read older'
+  if (!queryOnly && access !== 'write') mkdirSync(dirname(path), { recursive: true })
+  const sqlite = openSqliteFile(path, { synchronous, queryOnly })
   return new Kysely<Schema>({ dialect: sqliteDialect(sqlite) })
 }
 
-async function checkSchema(db: Db, where: string): Promise<void> {
-  const { missing, unknown } = await readSchemaState(db)
+async function checkSchema(db: Db, where: string, access: Access): Promise<void> {
+  const { applied, missing, unknown } = await readSchemaState(db)
   if (unknown.length > 0) throw newerSchema(unknown)
-  if (missing.length === 0) return
+  if (missing.length === 0 || (access === 'read older' && applied.length > 0)) return
   throw new Error(
     `The schema of ${where} is older than this program (${missing.join(', ')} missing). ` +
       'Start the server once, or run: millrace db upgrade',

@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { sql } from 'kysely'
+import { describe, expect, test, vi } from 'vitest'
+import type { DatabaseConfig } from '../src/config.ts'
+import { migrate, readSchemaState } from '../src/db/migrate.ts'
+import { parseServerUri } from '../src/db/server-address.ts'
+import { withDatabase } from '../src/open-for-commands.ts'
+import { backUp } from '../src/upkeep/backup.ts'
+import { withDatabase as withOurs } from '../src/upkeep/open-database.ts'
+import { restore } from '../src/upkeep/restore.ts'
+import { createDatabase } from './database-servers.ts'
+import { findBrokenInvariants, sqliteFile, testDatabase } from './shared-database.ts'
+import { startServer, type TestServer } from './start-server.ts'
+import { countAllRows, fillRun } from './stored-things.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+const DYING = join(import.meta.dirname, 'dying-upgrade.ts')
+const WITNESS = '0002-writer-witness'
+
+vi.setConfig({ testTimeout: 180_000 })
+
+/** Whatever version 0001 made a database of, in a state that its program would leave it in. */
+async function downgrade(database: DatabaseConfig): Promise<void> {
+  await withDatabase(database, async (db) => {
+    await sql`drop table writer_witness`.execute(db)
+    await sql`delete from kysely_migration where name = ${WITNESS}`.execute(db)
+  })
+}
+
+/** An empty database, and how the command line and `dying-upgrade.ts` are told of it. */
+async function emptyDatabase(folder: string): Promise<{ database: DatabaseConfig; uri: string }> {
+  const adminUri = process.env['MILLRACE_TEST_DATABASE_URI']
+  if (adminUri === undefined) {
+    const path = join(folder, 'old.db')
+    return { database: sqliteFile(path), uri: `sqlite:///${path}` }
+  }
+  const uri = await createDatabase(adminUri)
+  const address = parseServerUri(uri)
+  return { database: { kind: 'server', address, connectionsMax: 8, pendingWritesMax: 100 }, uri }
+}
+
+/** Runs a program to its end, or to its first line. */
+async function run(args: string[]): Promise<{ ended: number | string | null; output: string }> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const chunks: Buffer[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  }
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+  return { ended: code ?? signal, output: Buffer.concat(chunks).toString() }
+}
+
+const readRun = (server: TestServer, run_id: string) => server.client.runs.get({ run_id })
+
+test('a database of the first release is upgraded with all that is in it', async () => {
+  await using old = await startServer()
+  const { run_id } = await fillRun(old, '0', 'old')
+  const told = await readRun(old, run_id)
+  const rows = await countAllRows(old.db)
+  await downgrade(old.config.database)
+
+  const states = await Promise.all(
+    Array.from({ length: 10 }, () =>
+      withDatabase(old.config.database, async (db) => {
+        await migrate(db)
+        return readSchemaState(db)
+      }),
+    ),
+  )
+
+  expect(states.map(({ missing, unknown }) => [...missing, ...unknown])).toEqual(
+    Array.from({ length: 10 }, () => []),
+  )
+  expect(await countAllRows(old.db)).toEqual(rows)
+  await using again = await startServer((config) => ({ ...config, database: old.config.database }))
+  expect(await readRun(again, run_id)).toEqual(told)
+  await again.client.registeredModels.create({ name: 'after' })
+  await again.close()
+  expect(await findBrokenInvariants(old.config.database)).toEqual([])
+})
+
+test('a backup can be made before the upgrade, and is restored into what it is upgraded to', async () => {
+  await using folder = await temporaryFolder()
+  await using old = await startServer()
+  const { run_id } = await fillRun(old, '0', 'old')
+  const rows = await countAllRows(old.db)
+  await downgrade(old.config.database)
+  const backups = join(folder.path, 'backups')
+  const { settings } = old.config
+  await backUp({ folder: backups, database: old.config.database, settings, print() {} })
+
+  const { database } = await emptyDatabase(folder.path)
+  const elsewhere = { ...settings, artifactsDestination: join(folder.path, 'elsewhere') }
+  await restore({ folder: backups, database, settings: elsewhere, print() {} })
+
+  await withOurs(database, 'read', async (db) => {
+    expect(await countAllRows(db)).toEqual(rows)
+    const found = await db.selectFrom('run').select('uuid').execute()
+    expect(found.map(({ uuid }) => uuid)).toEqual([run_id])
+  })
+})
+
+test('an upgrade that was killed between any two statements is finished by the next one', async () => {
+  await using folder = await temporaryFolder()
+  const { database, uri } = await emptyDatabase(folder.path)
+  await withDatabase(database, (db) => migrate(db, '0001-initial'))
+  let statements = 0
+  let ended: number | string | null = 'SIGKILL'
+  for (; ended === 'SIGKILL'; statements++) {
+    const { missing } = await withDatabase(database, readSchemaState)
+    expect(missing).toEqual([WITNESS])
+    const dying = await run([DYING, uri, WITNESS, String(statements)])
+    ended = dying.ended
+    expect(ended, dying.output).toBeOneOf([0, 'SIGKILL'])
+  }
+
+  expect(statements).toBeGreaterThan(2)
+  const { missing } = await withDatabase(database, readSchemaState)
+  expect(missing).toEqual([])
+  expect(await findBrokenInvariants(database)).toEqual([])
+})
+
+// A SQLite file is upgraded when its only server starts.
+describe.each(testDatabase === 'sqlite' ? [] : [testDatabase])('servers on %s', () => {
+  test('do not start on an older schema, and say what brings it to theirs', async () => {
+    await using folder = await temporaryFolder()
+    const { database, uri } = await emptyDatabase(folder.path)
+    await withDatabase(database, (db) => migrate(db, '0001-initial'))
+    const start = () =>
+      startServer((config) => ({ ...config, database })).then(
+        (server) => server.close().then(() => 'started'),
+        (error: Error) => error.message,
+      )
+
+    const refusals = await Promise.all(Array.from({ length: 10 }, start))
+    for (const refusal of refusals) {
+      expect(refusal).toContain(`older than this program (${WITNESS} missing)`)
+      expect(refusal).toContain('millrace db upgrade')
+    }
+    const { missing } = await withDatabase(database, readSchemaState)
+    expect(missing).toEqual([WITNESS])
+
+    expect(await run([MAIN, 'db', 'status', uri])).toMatchObject({
+      ended: 1,
+      output: expect.stringContaining(WITNESS),
+    })
+    expect(await run([MAIN, 'db', 'upgrade', uri])).toMatchObject({
+      ended: 0,
+      output: expect.stringContaining(`Applied ${WITNESS}`),
+    })
+    expect(await start()).toBe('started')
+  })
+})
