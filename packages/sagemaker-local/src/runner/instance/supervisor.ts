@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
+import { callAt } from './call-at.ts'
 import { cpuList } from './cpu-list.ts'
 import type {
   Beginning,
@@ -85,7 +86,7 @@ setInterval(() => {
 let isWaiting = spec.waits === true
 const { deadlineMs, interruptAfterMs } = isWaiting ? await beginning() : {}
 if (deadlineMs !== undefined) {
-  setTimeout(() => end('deadline'), Math.max(0, deadlineMs - Date.now()))
+  callAt(deadlineMs, () => end('deadline'))
 }
 if (interruptAfterMs !== undefined) setTimeout(() => end('interrupted'), interruptAfterMs)
 const folders =

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ApiError } from '@millrace/api/errors'
 import { S3Error } from '../../s3/s3-error.ts'
 import { findResource } from '../../state/resource-store.ts'
+import { callAt } from '../instance/call-at.ts'
 import type { JobContext, JobKind } from '../job-kind.ts'
 import { watchForStop } from '../watch-for-stop.ts'
 import { concludeJob } from './conclude-job.ts'
@@ -143,7 +144,9 @@ function pendingLimit(training: TrainingJob): AbortSignal | undefined {
   const seconds = training.document.StoppingCondition?.MaxPendingTimeInSeconds
   const isAccelerated = hostsOf(training).some(({ type }) => /^ml\.(p|g|trn)\d/.test(type))
   if (seconds === undefined || !isAccelerated) return undefined
-  return AbortSignal.timeout(Math.max(0, training.createdMs + seconds * 1000 - Date.now()))
+  const limit = new AbortController()
+  callAt(training.createdMs + seconds * 1000, () => limit.abort())
+  return limit.signal
 }
 
 /** Undefined when the job can be started; how it ends when the client has to change something. */
