@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises'
+import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs'
 import {
   DeleteEndpointCommand,
   DescribeEndpointCommand,
+  ListEndpointsCommand,
   UpdateEndpointCommand,
 } from '@aws-sdk/client-sagemaker'
 import { InvokeEndpointCommand } from '@aws-sdk/client-sagemaker-runtime'
@@ -55,6 +57,26 @@ test('an endpoint answers while its runner is dead, and the next runner adopts i
       () => true,
     ),
   )
+  await rm(`${running.directory}-image`, { recursive: true, force: true })
+})
+
+test('a control plane ends while an endpoint is being made', async () => {
+  const running = await startTestPlane()
+  const clients = await startServing(running)
+  await clients.createModel('mute', { PING: '500' })
+  await clients.createConfig('mute', [{ ModelName: 'mute' }])
+  await clients.createEndpoint('mute', 'mute')
+  const logs = new CloudWatchLogsClient(running.client)
+  const logGroupName = '/aws/sagemaker/Endpoints/mute'
+  await until(async () => {
+    const asked = new FilterLogEventsCommand({ logGroupName, filterPattern: '"serve begins"' })
+    const { events = [] } = await logs.send(asked).catch(() => ({ events: [] }))
+    return events[0]
+  })
+
+  await running[Symbol.asyncDispose]()
+
+  await expect(clients.sagemaker.send(new ListEndpointsCommand())).rejects.toThrow('ECONNREFUSED')
   await rm(`${running.directory}-image`, { recursive: true, force: true })
 })
 

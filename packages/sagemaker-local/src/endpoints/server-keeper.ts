@@ -58,9 +58,8 @@ export class ServerKeeper {
     this.#wasReady = options.isReady
     this.#ready.promise.catch(() => undefined)
     if (options.isReady) this.#ready.resolve()
-    this.#kept = this.#keep().catch((error: unknown) => {
-      if (!options.signal.aborted) this.#ready.reject(error)
-    })
+    // Whoever waits for it is told when the runner ends, too, or could not end itself.
+    this.#kept = this.#keep().catch((error: unknown) => this.#ready.reject(error))
   }
 
   /** Resolves when it has answered once; rejects with `NoAnswer` when it does not come to that. */
