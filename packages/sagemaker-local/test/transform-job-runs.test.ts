@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { gzipSync } from 'node:zlib'
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
 import {
@@ -121,6 +122,22 @@ describe('a batch transform job', () => {
       'ClientError: The model answered a request with records of s3://models/bad/rows.txt with the status 400: that is no input',
     )
     expect(await written('bad')).toEqual({})
+  })
+
+  test('of a model with EnableNetworkIsolation is answered by one that reaches nothing', async () => {
+    await put('reach/rows.txt', `reach ${new URL(plane.url).port}`)
+    const DataSource = { S3DataSource: { S3DataType: 'S3Prefix', S3Uri: 's3://models/reach' } }
+    for (const [name, isIsolated] of Object.entries({ joined: false, apart: true })) {
+      await clients.createModel(name, {}, { EnableNetworkIsolation: isIsolated })
+      await create(name, { ModelName: name }, { DataSource, SplitType: 'None' })
+    }
+    const found = async (name: string) => {
+      expect(await ended(name)).toMatchObject({ TransformJobStatus: 'Completed' })
+      return JSON.parse((await written(name))['rows.txt.out'] ?? '') as unknown
+    }
+
+    expect(await found('joined')).toEqual({ errno: 0 })
+    expect(await found('apart')).toEqual({ errno: constants.errno.ECONNREFUSED })
   })
 
   test('is stopped while it waits for its model', async () => {

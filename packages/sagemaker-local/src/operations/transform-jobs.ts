@@ -108,6 +108,7 @@ function createTransformJob(
   }
   const progress: TransformProgress = {
     container: model.PrimaryContainer ?? model.Containers?.[0] ?? {},
+    isIsolated: model.EnableNetworkIsolation,
     servers: Array.from({ length: input.TransformResources.InstanceCount }, () => ({
       port: 0,
       isReady: false,
@@ -135,7 +136,6 @@ function createTransformJob(
 /** Refuses a job that could not be carried out, before it is one. */
 function checkTransformJob(context: OperationContext, input: CreateTransformJobInput): void {
   const { objects } = context
-  getResource(context, 'model', input.ModelName)
   const { TransformInput, TransformOutput, TransformResources } = input
   const { S3DataType, S3Uri } = TransformInput.DataSource.S3DataSource
   if (S3DataType === 'AugmentedManifestFile') {
@@ -149,6 +149,7 @@ function checkTransformJob(context: OperationContext, input: CreateTransformJobI
         'failed to satisfy constraint: Member must be an instance type such as ml.m5.xlarge',
     )
   }
+  getResource(context, 'model', input.ModelName)
   const inFlight = (input.MaxConcurrentTransforms ?? 0) * (input.MaxPayloadInMB ?? 0)
   if ((input.MaxPayloadInMB ?? 0) > PAYLOADS_MIB_MAX || inFlight > PAYLOADS_MIB_MAX) {
     throw invalidRequest(

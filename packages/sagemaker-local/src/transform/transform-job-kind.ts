@@ -100,6 +100,7 @@ async function prepare(job: JobContext, { document, progress, arn }: TransformJo
       region: arn.split(':')[3] ?? job.settings.region,
       instanceType: document.TransformResources.InstanceType,
       memoryBytes: undefined,
+      isIsolated: progress.isIsolated === true,
       environment: variables,
       log: () => undefined,
     })

@@ -30,6 +30,8 @@ export interface TransformJobDocument extends Omit<CreateTransformJobInput, 'Tag
 export interface TransformProgress {
   /** As the model was when the job was made. */
   container: Container
+  /** Whether the model is to reach nothing. */
+  isIsolated?: boolean
   /** One for each instance. */
   servers: { port: number; isReady: boolean }[]
   /** Whether the servers' folders are made. */
