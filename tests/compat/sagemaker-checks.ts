@@ -21,7 +21,11 @@ export interface SdkOptions {
   isTracked?: boolean
   /** Whether the hosts of AWS lead to the plane, for SDKs that write them out. */
   isProxied?: boolean
+  /** Whether the plane lets in only who signs with its key. */
+  hasKeys?: boolean
 }
+
+const KEY = { accessKeyId: 'AKIDOFTHETEST', secretAccessKey: 'a-secret-of-the-test' }
 
 /**
  * Runs a Python script of `scripts/` with a stock SDK against a fresh control plane, in the shell that
@@ -54,7 +58,7 @@ export function describeSdk(
 async function runChecks(
   client: PythonEnvironmentName,
   script: string,
-  { isTracked = false, isProxied = false }: SdkOptions,
+  { isTracked = false, isProxied = false, hasKeys = false }: SdkOptions,
 ): Promise<Check[]> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-sdk-'))
   try {
@@ -75,14 +79,16 @@ async function runChecks(
       port: 0,
       environment: process.env,
       imagesFile: images,
+      ...(hasKeys ? { accessKeys: [KEY] } : {}),
       // The jobs sleep more than they work.
       places: 4,
     })
-    const { output, end } = await runScript(
-      client,
-      script,
-      await environmentOf(plane.url, folder, isProxied),
-    )
+    const { output, end } = await runScript(client, script, {
+      ...(await environmentOf(plane.url, folder, isProxied)),
+      ...(hasKeys
+        ? { AWS_ACCESS_KEY_ID: KEY.accessKeyId, AWS_SECRET_ACCESS_KEY: KEY.secretAccessKey }
+        : {}),
+    })
     return withCrash(output, end)
   } catch (error) {
     return [{ check: 'the control plane starts and stops', ok: false, detail: String(error) }]

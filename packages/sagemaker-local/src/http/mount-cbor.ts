@@ -36,8 +36,8 @@ export function mountCbor(scope: FastifyInstance, operations: AnyOperation[], ca
     `${INNER_PATH.cbor}/service/:service/operation/:operation`,
     async (request, reply) => {
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-      const context = caller(request.raw, request.originalUrl, body)
       const operation = byName.get(request.params.operation)
+      const context = caller(request.raw, request.originalUrl, body, operation?.service)
       if (!operation) throw unknownOperation(request.params.operation)
       const members = body.length === 0 ? {} : decodeCbor(body)
       const answer = await operation.run(context, parseInput(operation.input, members) as never)

@@ -24,9 +24,9 @@ export function mountJson(scope: FastifyInstance, operations: AnyOperation[], ca
   scope.setErrorHandler((error, request, reply) => sendError(reply, error, request.log))
   scope.post(INNER_PATH.json, async (request, reply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const context = caller(request.raw, request.originalUrl, body)
     const target = String(request.headers['x-amz-target'])
     const operation = byTarget.get(target)
+    const context = caller(request.raw, request.originalUrl, body, operation?.service)
     if (!operation) throw unknownOperation(target)
     const input = parseInput(operation.input, parseBody(body))
     // The list of operations forgets the type that `operation()` has tied to this schema.
@@ -50,10 +50,15 @@ function targetOf({ service, name }: AnyOperation): string {
   return `${prefix}.${name}`
 }
 
+/** A member that is null is one that is not there. */
+function withoutNull(_name: string, value: unknown): unknown {
+  return value === null ? undefined : value
+}
+
 function parseBody(body: Buffer): unknown {
   if (body.length === 0) return {}
   try {
-    return JSON.parse(body.toString('utf8'))
+    return JSON.parse(body.toString('utf8'), withoutNull) ?? {}
   } catch (cause) {
     throw new AwsError('SerializationException', 'The body of the request is not JSON.', { cause })
   }

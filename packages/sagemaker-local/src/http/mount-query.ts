@@ -31,11 +31,15 @@ export function mountQuery(scope: FastifyInstance, operations: AnyOperation[], c
   })
   scope.post(INNER_PATH.query, async (request, reply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const context = caller(request.raw, request.originalUrl, body)
     const { Action, ...members } = fromForm(body.toString('utf8'))
     const operation = byName.get(String(Action))
+    const context = caller(request.raw, request.originalUrl, body, operation?.service)
     if (!operation) {
-      throw new AwsError('InvalidAction', `Could not find operation ${String(Action)}`)
+      throw new AwsError(
+        'InvalidAction',
+        `Could not find operation ${String(Action)} among those that this control plane serves; ` +
+          'docs/sagemaker-local.md lists them.',
+      )
     }
     const result = await operation.run(context, parseInput(operation.input, members) as never)
     const answer = {

@@ -24,7 +24,7 @@ export function mountRest(scope: FastifyInstance, operations: RestOperation[], c
       bodyLimit: bodyBytesMax,
       handler: async (request, reply) => {
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-        const context = caller(request.raw, request.originalUrl, body)
+        const context = caller(request.raw, request.originalUrl, body, 'SageMaker')
         const gone = new AbortController()
         reply.raw.once('close', () => gone.abort())
         const answer = await run(context, {

@@ -27,9 +27,9 @@ export function protocolOf(request: Pick<IncomingMessage, 'method' | 'headers' |
   if (headers['smithy-protocol'] === 'rpc-v2-cbor') return 'cbor'
   const scope = credentialScope(headers.authorization, url)
   if (scope?.service === 's3') return 's3'
-  if (scope && /^(sagemaker|sagemaker-metrics)$/.test(scope.service)) return 'rest'
   const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false
   if (method === 'POST' && isForm && /^\/(\?|$)/.test(url)) return 'query'
+  if (scope && /^(sagemaker|sagemaker-metrics)$/.test(scope.service)) return 'rest'
   if (/^\/v2(\/|\?|$)/.test(url)) return 'registry'
   if (url.startsWith('/.millrace/')) return 'plane'
   if (method === 'POST' && /^\/endpoints\/[^/]+\/(invocations|async-invocations)/.test(url)) {

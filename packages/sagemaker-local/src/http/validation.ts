@@ -13,28 +13,48 @@ export function parseInput<Input extends z.ZodType>(schema: Input, value: unknow
   const parsed = schema.safeParse(value, { reportInput: true })
   if (parsed.success) return parsed.data
   const issues = parsed.error.issues
-  const wrongType = issues.find(
-    (issue) => issue.code === 'invalid_type' && issue.input !== undefined && issue.input !== null,
-  )
-  if (wrongType) throw serializationError(wrongType)
+  const unreadable = issues.find(isUnreadable)
+  if (unreadable) throw serializationError(unreadable)
+  const broken = issues.filter(({ code }) => code !== 'custom')
   // What a schema's own check says is already a sentence.
-  const own = issues.find(({ code }) => code === 'custom')
-  if (own) throw invalidRequest(own.message)
-  const count = `${issues.length} validation error${issues.length === 1 ? '' : 's'} detected: `
-  throw invalidRequest(count + issues.map(sentence).join('; '))
+  if (broken.length === 0) throw invalidRequest(issues.map(({ message }) => message).join(' '))
+  const count = `${broken.length} validation error${broken.length === 1 ? '' : 's'} detected: `
+  throw invalidRequest(count + broken.map(sentence).join('; '))
 }
 
+/** Whether a value is of another type than its member, which AWS says before anything else. */
+function isUnreadable(issue: Issue): boolean {
+  const { input } = issue
+  if (input === undefined || input === null) return false
+  if (issue.code === 'too_big') return INTEGERS_MAX.has(Number(issue.maximum))
+  if (issue.code === 'too_small') return INTEGERS_MAX.has(-1 - Number(issue.minimum))
+  if (issue.code === 'invalid_value') return typeof input !== 'string'
+  return issue.code === 'invalid_type'
+}
+
+/** The largest integers of AWS's types; of the second one, what a number holds. */
+const INTEGERS_MAX: ReadonlySet<number> = new Set([2 ** 31 - 1, Number.MAX_SAFE_INTEGER])
+
 function serializationError(issue: Issue): AwsError {
-  const wanted = issue.code === 'invalid_type' ? issue.expected : 'another type'
+  const at = `The value at '${memberPath(issue.path)}' is `
+  if (issue.code === 'too_big' || issue.code === 'too_small') {
+    return new AwsError(
+      'SerializationException',
+      `${at}${shown(issue.input)}, which is no integer of its size`,
+    )
+  }
+  const wanted = issue.code === 'invalid_type' ? issue.expected : 'string'
   const got = Array.isArray(issue.input) ? 'array' : typeof issue.input
-  return new AwsError(
-    'SerializationException',
-    `The value at '${memberPath(issue.path)}' is of type ${got}, expected ${wanted}`,
-  )
+  return new AwsError('SerializationException', `${at}of type ${got}, expected ${wanted}`)
 }
 
 function sentence(issue: Issue): string {
-  const value = issue.input === undefined ? 'null' : `'${shown(issue.input)}'`
+  const value =
+    issue.input === undefined || issue.input === null ? 'null' : `'${shown(issue.input)}'`
+  if (issue.code === 'invalid_key') {
+    const keys = issue.issues.map(constraint).join(', ')
+    return `Value ${value} at '${memberPath(issue.path.slice(0, -1))}' failed to satisfy constraint: Map keys must satisfy constraint: [${keys}]`
+  }
   const at = `Value ${value} at '${memberPath(issue.path)}' failed to satisfy constraint: `
   return at + constraint(issue)
 }

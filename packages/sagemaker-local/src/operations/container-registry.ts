@@ -24,7 +24,7 @@ const RepositoryName = z.string().min(2).max(256)
 const ImageIds = z
   .array(z.object({ imageDigest: z.string().nullish(), imageTag: z.string().nullish() }))
   .max(100)
-const Paging = { maxResults: z.int().min(1).max(1000).nullish(), nextToken: z.string().nullish() }
+const Paging = { maxResults: z.int32().min(1).max(1000).nullish(), nextToken: z.string().nullish() }
 
 /** Where tokens for the registry come from; without keys nobody asks for one. */
 export const OPEN_TOKEN_SECRET = 'open'

@@ -2,31 +2,40 @@ import { z } from 'zod'
 import type { Known } from './known-members.ts'
 import { ResourceName, RoleArn, S3Uri, Tags } from './resource-names.ts'
 
-const TimeoutSeconds = z.int().min(60).max(3600)
+const TimeoutSeconds = z.int32().min(60).max(3600)
 
 export const ProductionVariant = z.looseObject({
   VariantName: ResourceName(),
   ModelName: ResourceName().optional(),
-  InitialInstanceCount: z.int().min(1).optional(),
+  InitialInstanceCount: z.int32().min(1).optional(),
   InstanceType: z.string().optional(),
   InitialVariantWeight: z.number().min(0).optional(),
   ModelDataDownloadTimeoutInSeconds: TimeoutSeconds.optional(),
   ContainerStartupHealthCheckTimeoutInSeconds: TimeoutSeconds.optional(),
   ServerlessConfig: z
     .looseObject({
-      MemorySizeInMB: z.int().min(1024).max(6144),
-      MaxConcurrency: z.int().min(1).max(200),
-      ProvisionedConcurrency: z.int().min(1).max(200).optional(),
+      MemorySizeInMB: z.int32().min(1024).max(6144),
+      MaxConcurrency: z.int32().min(1).max(200),
+      ProvisionedConcurrency: z.int32().min(1).max(200).optional(),
     })
     .optional(),
 })
 export type ProductionVariant = Known<z.infer<typeof ProductionVariant>>
 
-const ContentTypes = z.array(z.string().min(1).max(256)).min(1).max(10)
+const ContentTypes = z
+  .array(
+    z
+      .string()
+      .min(1)
+      .max(256)
+      .regex(/^[a-zA-Z0-9](-*[a-zA-Z0-9])*\/[a-zA-Z0-9](-*[a-zA-Z0-9.])*$/),
+  )
+  .min(1)
+  .max(10)
 
 export const DataCaptureConfig = z.looseObject({
   EnableCapture: z.boolean().optional(),
-  InitialSamplingPercentage: z.int().min(0).max(100),
+  InitialSamplingPercentage: z.int32().min(0).max(100),
   DestinationS3Uri: S3Uri,
   KmsKeyId: z.string().max(2048).optional(),
   CaptureOptions: z

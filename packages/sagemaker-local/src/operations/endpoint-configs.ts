@@ -132,6 +132,12 @@ function checkVariant(context: OperationContext, variant: ProductionVariant): vo
   if (ModelName === undefined) {
     throw invalidRequest(`The production variant '${VariantName}' names no model (ModelName).`)
   }
+  if (InstanceType !== undefined && instanceSize(InstanceType) === undefined) {
+    throw invalidRequest(
+      `1 validation error detected: Value '${InstanceType}' at 'productionVariants.1.member.instanceType' failed ` +
+        'to satisfy constraint: Member must be an instance type such as ml.m5.xlarge',
+    )
+  }
   getResource(context, 'model', ModelName)
   if (ServerlessConfig) {
     if (InstanceType === undefined && InitialInstanceCount === undefined) return
@@ -142,12 +148,6 @@ function checkVariant(context: OperationContext, variant: ProductionVariant): vo
   if (InstanceType === undefined || InitialInstanceCount === undefined) {
     throw invalidRequest(
       `The production variant '${VariantName}' needs an InstanceType and an InitialInstanceCount, or a ServerlessConfig.`,
-    )
-  }
-  if (instanceSize(InstanceType) === undefined) {
-    throw invalidRequest(
-      `1 validation error detected: Value '${InstanceType}' at 'productionVariants.1.member.instanceType' failed ` +
-        'to satisfy constraint: Member must be an instance type such as ml.m5.xlarge',
     )
   }
 }

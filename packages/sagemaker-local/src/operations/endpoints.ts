@@ -147,7 +147,7 @@ export const endpointOperations = [
           z.looseObject({
             VariantName: ResourceName(),
             DesiredWeight: z.number().min(0).optional(),
-            DesiredInstanceCount: z.int().min(0).optional(),
+            DesiredInstanceCount: z.int32().min(0).optional(),
           }),
         )
         .min(1),

@@ -25,7 +25,7 @@ export const filterLogEvents = operation({
     endTime: z.number().nullish(),
     filterPattern: z.string().max(1024).nullish(),
     nextToken: z.string().max(2048).nullish(),
-    limit: z.int().min(1).max(EVENTS_MAX).nullish(),
+    limit: z.int32().min(1).max(EVENTS_MAX).nullish(),
     interleaved: z.boolean().nullish(),
   }),
   async run(context, input) {

@@ -16,7 +16,7 @@ export function listTrialsOperation(
     input: z.object({
       HyperParameterTuningJobName: ResourceName(32),
       NextToken: z.string().max(8192).nullish(),
-      MaxResults: z.int().min(1).max(100).nullish(),
+      MaxResults: z.int32().min(1).max(100).nullish(),
       StatusEquals: z.enum(['InProgress', 'Completed', 'Failed', 'Stopping', 'Stopped']).nullish(),
       SortBy: z.enum(['Name', 'CreationTime', 'Status', 'FinalObjectiveMetricValue']).nullish(),
       SortOrder: z.enum(['Ascending', 'Descending']).nullish(),

@@ -42,7 +42,7 @@ export const logOperations = [
       orderBy: z.enum(['LogStreamName', 'LastEventTime']).nullish(),
       descending: z.boolean().nullish(),
       nextToken: z.string().nullish(),
-      limit: z.int().min(1).max(50).nullish(),
+      limit: z.int32().min(1).max(50).nullish(),
     }),
     async run(context, input) {
       const { state } = context
@@ -75,7 +75,7 @@ export const logOperations = [
       startTime: z.number().nullish(),
       endTime: z.number().nullish(),
       nextToken: z.string().nullish(),
-      limit: z.int().min(1).max(EVENTS_MAX).nullish(),
+      limit: z.int32().min(1).max(EVENTS_MAX).nullish(),
       startFromHead: z.boolean().nullish(),
     }),
     async run({ state }, input) {

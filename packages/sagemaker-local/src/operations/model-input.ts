@@ -1,25 +1,17 @@
 import { z } from 'zod'
 import type { Known } from './known-members.ts'
-import { ResourceName, RoleArn, S3Uri, Tags } from './resource-names.ts'
+import { ResourceName, RoleArn, S3Uri, Tags, VpcConfig } from './resource-names.ts'
+import { StringMap, VARIABLE } from './string-map.ts'
 
 /** Variables of a container, as CreateModel limits them. */
-export const ContainerEnvironment = z
-  .record(
-    z
-      .string()
-      .max(1024)
-      .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/),
-    z.string().max(10_240),
-  )
-  .refine((environment) => Object.keys(environment).length <= 100, {
-    message: 'A container takes at most 100 environment variables.',
-  })
+const ContainerEnvironment = StringMap(1024, 1024, { pattern: VARIABLE })
 
 /** What a container is made of: an image, a model and variables. */
 export const Container = z.looseObject({
   ContainerHostname: ResourceName().optional(),
   Image: z.string().max(255).optional(),
   Mode: z.enum(['SingleModel', 'MultiModel']).optional(),
+  ImageConfig: z.looseObject({ RepositoryAccessMode: z.enum(['Platform', 'Vpc']) }).optional(),
   ModelDataUrl: z.string().max(1024).optional(),
   ModelDataSource: z
     .looseObject({
@@ -46,6 +38,7 @@ export const CreateModelInput = z.looseObject({
   ExecutionRoleArn: RoleArn.optional(),
   Tags: Tags.optional(),
   EnableNetworkIsolation: z.boolean().optional(),
+  VpcConfig: VpcConfig.optional(),
 })
 export type CreateModelInput = Known<z.infer<typeof CreateModelInput>>
 

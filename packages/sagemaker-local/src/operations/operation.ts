@@ -25,6 +25,16 @@ export const JSON_SERVICES = {
   CloudWatch: 'GraniteServiceVersion20100801',
 } as const
 
+/** What requests to a service are signed for. */
+export const SIGNING_NAMES = {
+  SageMaker: 'sagemaker',
+  Logs: 'logs',
+  ECR: 'ecr',
+  CloudWatch: 'monitoring',
+  STS: 'sts',
+  IAM: 'iam',
+} as const
+
 /** Services whose operations come as a form with an `Action`; CloudWatch is asked in either way. */
 export type QueryService = 'STS' | 'IAM' | 'CloudWatch'
 

@@ -1,6 +1,14 @@
 import { z } from 'zod'
 import type { Known } from './known-members.ts'
-import { ResourceName, RoleArn, S3Uri, Tags } from './resource-names.ts'
+import {
+  ExperimentConfig,
+  ResourceName,
+  RoleArn,
+  S3Uri,
+  Tags,
+  VpcConfig,
+} from './resource-names.ts'
+import { StringMap, VARIABLE } from './string-map.ts'
 
 const Command = (itemsMax: number) => z.array(z.string().max(256)).min(1).max(itemsMax)
 /** Below what the platform gives to the job, and not out of it again. */
@@ -14,6 +22,7 @@ const LocalPath = z
 
 export const ProcessingInput = z.looseObject({
   InputName: z.string().min(1).max(255),
+  AppManaged: z.boolean().optional(),
   S3Input: z
     .looseObject({
       S3Uri,
@@ -51,27 +60,27 @@ export const CreateProcessingJobInput = z.looseObject({
     .optional(),
   ProcessingResources: z.looseObject({
     ClusterConfig: z.looseObject({
-      InstanceCount: z.int().min(1).max(100).optional(),
+      InstanceCount: z.int32().min(1).max(100).optional(),
       InstanceType: z.string().optional(),
-      VolumeSizeInGB: z.int().min(1).max(16_384),
+      VolumeSizeInGB: z.int32().min(1).max(16_384),
     }),
   }),
-  StoppingCondition: z.looseObject({ MaxRuntimeInSeconds: z.int().min(1).max(777_600) }).optional(),
+  StoppingCondition: z
+    .looseObject({ MaxRuntimeInSeconds: z.int32().min(1).max(777_600) })
+    .optional(),
   AppSpecification: z.looseObject({
     ImageUri: z.string().min(1).max(255),
     ContainerEntrypoint: Command(100).optional(),
     ContainerArguments: Command(100).optional(),
   }),
-  Environment: z
-    .record(
-      z
-        .string()
-        .max(256)
-        .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/),
-      z.string().max(256),
-    )
+  Environment: StringMap(256, 256, { pattern: VARIABLE }).optional(),
+  NetworkConfig: z
+    .looseObject({
+      EnableNetworkIsolation: z.boolean().optional(),
+      VpcConfig: VpcConfig.optional(),
+    })
     .optional(),
-  NetworkConfig: z.looseObject({ EnableNetworkIsolation: z.boolean().optional() }).optional(),
+  ExperimentConfig: ExperimentConfig.optional(),
   RoleArn,
   Tags: Tags.optional(),
 })

@@ -23,9 +23,32 @@ export const S3Uri = z
   .max(1024)
   .regex(/^(https|s3):\/\/([^/]+)\/?(.*)$/)
 
+const TAG = /^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$/u
+export const TagKey = z.string().min(1).max(128).regex(TAG)
+const VpcMember = z
+  .string()
+  .max(32)
+  .regex(/^[-0-9a-zA-Z]+$/)
+
 export const Tags = z
-  .array(z.object({ Key: z.string().min(1).max(128), Value: z.string().max(256) }))
+  .array(z.object({ Key: TagKey, Value: z.string().max(256).regex(TAG) }))
   .max(50)
+
+/** A VPC, which nothing here is in. */
+export const VpcConfig = z.looseObject({
+  SecurityGroupIds: z.array(VpcMember).min(1).max(5),
+  Subnets: z.array(VpcMember).min(1).max(16),
+})
+
+const ExperimentName = ResourceName(120).optional()
+
+/** What a job belongs to. */
+export const ExperimentConfig = z.looseObject({
+  ExperimentName,
+  TrialName: ExperimentName,
+  TrialComponentDisplayName: ExperimentName,
+  RunName: ExperimentName,
+})
 
 /** The ARN of a resource; names are in lower case there, as AWS writes them. */
 export function resourceArn(

@@ -43,7 +43,7 @@ export const searchOperations = [
       SortBy: z.string().min(1).max(255).nullish(),
       SortOrder: z.enum(['Ascending', 'Descending']).nullish(),
       NextToken: z.string().max(8192).nullish(),
-      MaxResults: z.int().min(1).max(100).nullish(),
+      MaxResults: z.int32().min(1).max(100).nullish(),
     }),
     run(context, { Resource, SearchExpression: expression, ...input }) {
       const records = recordsOf(context, Resource).filter(

@@ -3,7 +3,7 @@ import { AwsError, invalidRequest } from '../http/aws-error.ts'
 import { findResourceByArn } from '../state/resource-store.ts'
 import { deleteTags, listTags, upsertTags } from '../state/tag-store.ts'
 import { type OperationContext, operation } from './operation.ts'
-import { Tags } from './resource-names.ts'
+import { TagKey, Tags } from './resource-names.ts'
 
 const TAGS_MAX = 50
 const ResourceArn = z
@@ -32,7 +32,7 @@ export const tagOperations = [
     name: 'ListTags',
     input: z.object({
       ResourceArn,
-      MaxResults: z.int().min(50).nullish(),
+      MaxResults: z.int32().min(50).nullish(),
       NextToken: z.string().nullish(),
     }),
     run(context, input) {
@@ -42,7 +42,7 @@ export const tagOperations = [
   operation({
     service: 'SageMaker',
     name: 'DeleteTags',
-    input: z.object({ ResourceArn, TagKeys: z.array(z.string().min(1).max(128)).min(1).max(50) }),
+    input: z.object({ ResourceArn, TagKeys: z.array(TagKey).min(1).max(50) }),
     run(context, input) {
       const arn = knownArn(context, input.ResourceArn)
       context.state.transaction(() => deleteTags(context.state, arn, input.TagKeys))

@@ -1,11 +1,17 @@
 import { z } from 'zod'
 import { MetricDefinition } from '../runner/instance/instance-spec.ts'
-import { ResourceName, RoleArn, S3Uri, Tags } from './resource-names.ts'
+import {
+  ExperimentConfig,
+  ResourceName,
+  RoleArn,
+  S3Uri,
+  Tags,
+  VpcConfig,
+} from './resource-names.ts'
+import { StringMap, VARIABLE } from './string-map.ts'
 
 const InputMode = z.enum(['Pipe', 'File', 'FastFile'])
 const Command = z.array(z.string().max(256)).min(1).max(100)
-const StringMap = (keyMax: number, valueMax: number) =>
-  z.record(z.string().max(keyMax), z.string().max(valueMax))
 
 export const Channel = z.object({
   ChannelName: z
@@ -28,7 +34,7 @@ export const Channel = z.object({
   CompressionType: z.enum(['None', 'Gzip']).optional(),
   RecordWrapperType: z.enum(['None', 'RecordIO']).optional(),
   InputMode: InputMode.optional(),
-  ShuffleConfig: z.object({ Seed: z.number() }).optional(),
+  ShuffleConfig: z.object({ Seed: z.int() }).optional(),
 })
 export type Channel = z.infer<typeof Channel>
 
@@ -43,13 +49,13 @@ export const AlgorithmSpecification = z.looseObject({
 
 export const ResourceConfig = z.looseObject({
   InstanceType: z.string().optional(),
-  InstanceCount: z.int().min(1).max(100).optional(),
-  VolumeSizeInGB: z.int().min(0).optional(),
+  InstanceCount: z.int32().min(1).max(100).optional(),
+  VolumeSizeInGB: z.int32().min(0).optional(),
   InstanceGroups: z
     .array(
       z.object({
         InstanceType: z.string(),
-        InstanceCount: z.int().min(1),
+        InstanceCount: z.int32().min(1),
         InstanceGroupName: z.string().min(1).max(64),
       }),
     )
@@ -58,9 +64,9 @@ export const ResourceConfig = z.looseObject({
 })
 
 export const StoppingCondition = z.looseObject({
-  MaxRuntimeInSeconds: z.int().min(1).optional(),
-  MaxWaitTimeInSeconds: z.int().min(1).optional(),
-  MaxPendingTimeInSeconds: z.int().min(1800).max(2_419_200).optional(),
+  MaxRuntimeInSeconds: z.int32().min(1).optional(),
+  MaxWaitTimeInSeconds: z.int32().min(1).optional(),
+  MaxPendingTimeInSeconds: z.int32().min(1800).max(2_419_200).optional(),
 })
 
 /**
@@ -84,17 +90,11 @@ export const CreateTrainingJobInput = z.looseObject({
   EnableManagedSpotTraining: z.boolean().optional(),
   EnableInterContainerTrafficEncryption: z.boolean().optional(),
   CheckpointConfig: z.looseObject({ S3Uri, LocalPath: z.string().max(4096).optional() }).optional(),
-  ExperimentConfig: z.looseObject({ ExperimentName: z.string().optional() }).optional(),
-  Environment: z
-    .record(
-      z
-        .string()
-        .max(512)
-        .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/),
-      z.string().max(512),
-    )
-    .optional(),
-  RetryStrategy: z.object({ MaximumRetryAttempts: z.int().min(1).max(30) }).optional(),
+  ExperimentConfig: ExperimentConfig.optional(),
+  VpcConfig: VpcConfig.optional(),
+  DebugHookConfig: z.looseObject({ S3OutputPath: S3Uri }).optional(),
+  Environment: StringMap(512, 512, { pattern: VARIABLE }).optional(),
+  RetryStrategy: z.object({ MaximumRetryAttempts: z.int32().min(1).max(30) }).optional(),
   MlflowConfig: z
     .looseObject({
       MlflowExperimentName: z.string().min(1).max(256).optional(),
@@ -121,7 +121,7 @@ export const UpdateTrainingJobInput = z.object({
     .array(z.looseObject({ RuleConfigurationName: z.string().min(1).max(256) }))
     .max(20)
     .optional(),
-  ResourceConfig: z.object({ KeepAlivePeriodInSeconds: z.int().min(0).max(3600) }).optional(),
+  ResourceConfig: z.object({ KeepAlivePeriodInSeconds: z.int32().min(0).max(3600) }).optional(),
   RemoteDebugConfig: z.object({ EnableRemoteDebug: z.boolean().optional() }).optional(),
 })
 

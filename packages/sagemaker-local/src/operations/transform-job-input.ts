@@ -1,22 +1,22 @@
 import { z } from 'zod'
 import type { Known } from './known-members.ts'
-import { ContainerEnvironment } from './model-input.ts'
-import { ResourceName, S3Uri, Tags } from './resource-names.ts'
+import { ExperimentConfig, ResourceName, S3Uri, Tags } from './resource-names.ts'
+import { StringMap, VARIABLE } from './string-map.ts'
 
 /** What CreateTransformJob takes. */
 export const CreateTransformJobInput = z.looseObject({
   TransformJobName: ResourceName(),
   ModelName: ResourceName(),
-  MaxConcurrentTransforms: z.int().min(0).optional(),
+  MaxConcurrentTransforms: z.int32().min(0).optional(),
   ModelClientConfig: z
     .looseObject({
-      InvocationsTimeoutInSeconds: z.int().min(1).max(3600).optional(),
-      InvocationsMaxRetries: z.int().min(0).max(3).optional(),
+      InvocationsTimeoutInSeconds: z.int32().min(1).max(3600).optional(),
+      InvocationsMaxRetries: z.int32().min(0).max(3).optional(),
     })
     .optional(),
-  MaxPayloadInMB: z.int().min(0).optional(),
+  MaxPayloadInMB: z.int32().min(0).optional(),
   BatchStrategy: z.enum(['MultiRecord', 'SingleRecord']).optional(),
-  Environment: ContainerEnvironment.optional(),
+  Environment: StringMap(1024, 10_240, { pattern: VARIABLE, sizeMax: 16 }).optional(),
   TransformInput: z.looseObject({
     DataSource: z.looseObject({
       S3DataSource: z.looseObject({
@@ -36,7 +36,7 @@ export const CreateTransformJobInput = z.looseObject({
   }),
   TransformResources: z.looseObject({
     InstanceType: z.string(),
-    InstanceCount: z.int().min(1).max(100),
+    InstanceCount: z.int32().min(1).max(100),
   }),
   DataProcessing: z
     .looseObject({
@@ -46,5 +46,6 @@ export const CreateTransformJobInput = z.looseObject({
     })
     .optional(),
   Tags: Tags.optional(),
+  ExperimentConfig: ExperimentConfig.optional(),
 })
 export type CreateTransformJobInput = Known<z.infer<typeof CreateTransformJobInput>>

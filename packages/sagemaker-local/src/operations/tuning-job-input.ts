@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Known } from './known-members.ts'
-import { ResourceName, Tags } from './resource-names.ts'
-import { CreateTrainingJobInput, ResourceConfig } from './training-job-input.ts'
+import { ResourceName, Tags, VpcConfig } from './resource-names.ts'
+import { StringMap, VARIABLE } from './string-map.ts'
+import { CreateTrainingJobInput, ResourceConfig, StoppingCondition } from './training-job-input.ts'
 
 const NumericRange = z.object({
   Name: z.string().max(256),
@@ -14,7 +15,9 @@ export const ParameterRanges = z.looseObject({
   IntegerParameterRanges: z.array(NumericRange).max(30).optional(),
   ContinuousParameterRanges: z.array(NumericRange).max(30).optional(),
   CategoricalParameterRanges: z
-    .array(z.object({ Name: z.string().max(256), Values: z.array(z.string()).min(1).max(30) }))
+    .array(
+      z.object({ Name: z.string().max(256), Values: z.array(z.string().max(256)).min(1).max(30) }),
+    )
     .max(30)
     .optional(),
   AutoParameters: z
@@ -36,7 +39,7 @@ export const TrainingJobDefinition = z.looseObject({
   DefinitionName: ResourceName(64).optional(),
   TuningObjective: Objective.optional(),
   HyperParameterRanges: ParameterRanges.optional(),
-  StaticHyperParameters: z.record(z.string().max(256), z.string().max(2500)).optional(),
+  StaticHyperParameters: StringMap(256, 2500).optional(),
   AlgorithmSpecification: shape.AlgorithmSpecification,
   RoleArn: shape.RoleArn,
   InputDataConfig: shape.InputDataConfig,
@@ -45,27 +48,28 @@ export const TrainingJobDefinition = z.looseObject({
   HyperParameterTuningResourceConfig: z
     .looseObject({
       InstanceType: z.string().optional(),
-      InstanceCount: z.int().min(1).optional(),
-      VolumeSizeInGB: z.int().min(0).optional(),
+      InstanceCount: z.int32().min(1).optional(),
+      VolumeSizeInGB: z.int32().min(0).optional(),
       InstanceConfigs: z
         .array(
           z.looseObject({
             InstanceType: z.string(),
-            InstanceCount: z.int().min(1),
-            VolumeSizeInGB: z.int().min(0),
+            InstanceCount: z.int32().min(1),
+            VolumeSizeInGB: z.int32().min(0),
           }),
         )
         .max(6)
         .optional(),
     })
     .optional(),
-  StoppingCondition: shape.StoppingCondition,
+  StoppingCondition,
   EnableNetworkIsolation: z.boolean().optional(),
   EnableManagedSpotTraining: z.boolean().optional(),
   EnableInterContainerTrafficEncryption: z.boolean().optional(),
   CheckpointConfig: shape.CheckpointConfig,
+  VpcConfig: VpcConfig.optional(),
   RetryStrategy: shape.RetryStrategy,
-  Environment: shape.Environment,
+  Environment: StringMap(512, 512, { pattern: VARIABLE, sizeMax: 48 }).optional(),
 })
 export type TrainingJobDefinition = Known<z.infer<typeof TrainingJobDefinition>>
 
@@ -75,17 +79,17 @@ const TuningJobConfig = z.looseObject({
     .looseObject({
       HyperbandStrategyConfig: z
         .object({
-          MinResource: z.int().min(1).optional(),
-          MaxResource: z.int().min(1).optional(),
+          MinResource: z.int32().min(1).optional(),
+          MaxResource: z.int32().min(1).optional(),
         })
         .optional(),
     })
     .optional(),
   HyperParameterTuningJobObjective: Objective.optional(),
   ResourceLimits: z.looseObject({
-    MaxNumberOfTrainingJobs: z.int().min(1).optional(),
-    MaxParallelTrainingJobs: z.int().min(1),
-    MaxRuntimeInSeconds: z.int().min(120).max(15_768_000).optional(),
+    MaxNumberOfTrainingJobs: z.int32().min(1).optional(),
+    MaxParallelTrainingJobs: z.int32().min(1),
+    MaxRuntimeInSeconds: z.int32().min(120).max(15_768_000).optional(),
   }),
   ParameterRanges: ParameterRanges.optional(),
   TrainingJobEarlyStoppingType: z.enum(['Off', 'Auto']).optional(),
@@ -93,11 +97,14 @@ const TuningJobConfig = z.looseObject({
     .looseObject({
       TargetObjectiveMetricValue: z.number().optional(),
       BestObjectiveNotImproving: z
-        .looseObject({ MaxNumberOfTrainingJobsNotImproving: z.int().min(3).optional() })
+        .looseObject({ MaxNumberOfTrainingJobsNotImproving: z.int32().min(3).optional() })
+        .optional(),
+      ConvergenceDetected: z
+        .looseObject({ CompleteOnConvergence: z.enum(['Disabled', 'Enabled']).optional() })
         .optional(),
     })
     .optional(),
-  RandomSeed: z.int().min(0).optional(),
+  RandomSeed: z.int32().min(0).optional(),
 })
 
 /** What CreateHyperParameterTuningJob takes. */

@@ -5,7 +5,7 @@ import { type Resource, type ResourceKind, type ResourceRow, toResource } from '
 
 /** The members that nearly every List operation of SageMaker takes, times in seconds. */
 export const ListInput = z.object({
-  MaxResults: z.int().min(1).max(100).nullish(),
+  MaxResults: z.int32().min(1).max(100).nullish(),
   NextToken: z.string().max(8192).nullish(),
   NameContains: z
     .string()

@@ -111,10 +111,29 @@ async function checkProgram(directory: string, program: string): Promise<void> {
   await using handle = await open(file)
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(256), 0, 256, 0)
   const firstLine = buffer.toString('latin1', 0, bytesRead).split('\n')[0] ?? ''
-  if (firstLine.startsWith('#!') && firstLine.endsWith('\r')) {
+  if (!firstLine.startsWith('#!')) {
+    if (BINARIES.has(buffer.toString('hex', 0, 4))) return
+    throw invalid(
+      `${file} is neither a program of this machine nor a script whose first line names its interpreter: ` +
+        'begin it with "#!/bin/sh" or "#!/usr/bin/env python3".',
+    )
+  }
+  if (firstLine.endsWith('\r')) {
     throw invalid(
       `${file} has the line ends of Windows, so that its first line names no program that there is: ` +
         'save it with LF line ends (dos2unix, or sed -i "s/\\r$//").',
     )
   }
+  const interpreter = firstLine.slice(2).trim().split(/\s+/)[0] ?? ''
+  const isThere = await stat(interpreter).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+  if (isThere && isAbsolute(interpreter)) return
+  throw invalid(
+    `The first line of ${file} names the interpreter '${interpreter}', which this machine does not have.`,
+  )
 }
+
+/** The first bytes of programs: ELF, and Mach-O for one architecture or several. */
+const BINARIES = new Set(['7f454c46', 'cffaedfe', 'cafebabe'])

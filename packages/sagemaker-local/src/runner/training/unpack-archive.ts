@@ -26,8 +26,8 @@ export async function unpackArchive(file: string, directory: string, name: strin
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw invalid(`${name} is not an archive that can be read (${reason}).`)
   }
-  if (seen.size === 0) throw invalid(`${name} is not an archive, or one with nothing in it.`)
   if (refusal !== undefined) throw invalid(`${name} is refused: ${refusal}.`)
+  if (seen.size === 0) throw invalid(`${name} is not an archive, or one with nothing in it.`)
   await mkdir(directory, { recursive: true })
   await extract({ file, cwd: directory, strict: true, preserveOwner: false, noChmod: false })
 }
