@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { scoringModels } from '../packages/scoring/test/scoring-models.ts'
 import {
@@ -15,7 +16,10 @@ import { median, quantile } from './statistics.ts'
  * measured in short turns, so that whatever else the machine does falls on both; the processor time
  * of an answer, which that changes least, is that of the server with its workers.
  *
- *     node bench/scoring.ts [--seconds 2] [--workers 1] [--rounds 6]
+ *     node bench/scoring.ts [--seconds 2] [--workers 1] [--rounds 6] [--onnx PYTHON]
+ *
+ * `--onnx` names the interpreter of an environment with MLflow and `onnxruntime`: a model in the ONNX
+ * format is then served by the stock server there and, without Python, by ours.
  */
 
 const CONCURRENCIES = [1, 8, 64]
@@ -41,12 +45,13 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '2' },
     workers: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '6' },
+    onnx: { type: 'string' },
   },
 })
-const { python, directory } = await scoringModels('mlflow-3.17.2')
+const { python, model, ours } = await contest(values.onnx)
 const flags = ['-w', values.workers]
-await using stock = await startStock(python, directory('signed'), flags)
-await using millrace = await startMillrace(python, directory('signed'), flags)
+await using stock = await startStock(python, model, flags)
+await using millrace = await startMillrace(python, model, [...flags, ...ours])
 
 console.log(
   `10 rows of 2 columns a request, ${values.workers} worker(s), ${values.seconds} s a turn`,
@@ -69,6 +74,16 @@ for (const connections of CONCURRENCIES) {
   console.log(
     `            ratio      ${ratios.map((ratio) => ratio.toFixed(2).padStart(8)).join(' ')}`,
   )
+}
+
+/** What both serve, the Python that does it, and the flags of ours. */
+async function contest(onnx: string | undefined) {
+  if (onnx === undefined) {
+    const { python, directory } = await scoringModels('mlflow-3.17.2')
+    return { python, model: directory('signed'), ours: [] }
+  }
+  const folder = new URL('../packages/scoring/test/onnx/linear-columns', import.meta.url)
+  return { python: onnx, model: fileURLToPath(folder), ours: ['--runtime', 'onnx'] }
 }
 
 /** Keeps that many requests under way for a while. */
