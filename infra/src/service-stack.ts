@@ -9,6 +9,7 @@ import { addDatabase, type DatabaseServer } from './database.ts'
 import { addParameters, type Deployment, type StackParameters } from './deployment.ts'
 import { type Address, addAddress, addHttps, addLoadBalancer, addTargets } from './entrance.ts'
 import { addFirewall } from './firewall.ts'
+import { addJobRole } from './job-role.ts'
 import { addMigration } from './migration.ts'
 import { addNetwork, NETWORK_RANGE } from './network.ts'
 import { restartOnRotation } from './rotation.ts'
@@ -41,6 +42,7 @@ export function buildService(stack: Stack, deployment: ServiceDeployment): void 
   const { domainName } = address
   const server = addServer(stack, { vpc, group, bucket, database, key, parameters, domainName })
   const migration = addMigration(stack, server, { vpc, group, database, key })
+  addJobRole(stack, { parameters, bucket, key })
   restartOnRotation(stack, server.service, database.secretArn, key)
 
   const balancer = addLoadBalancer(stack, {

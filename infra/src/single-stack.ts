@@ -12,6 +12,7 @@ import { addDatabase, type DatabaseServer } from './database.ts'
 import { addParameters, type Deployment, type StackParameters } from './deployment.ts'
 import { allowImagePull } from './image-access.ts'
 import { DATA_DEVICE, startProgram, updateProgram } from './instance-program.ts'
+import { addJobRole } from './job-role.ts'
 import { addNetwork } from './network.ts'
 import { rotationPattern } from './rotation.ts'
 import { addArtifactBucket, addLogBucket, allowArtifacts } from './storage.ts'
@@ -41,6 +42,7 @@ export function buildSingle(stack: Stack, deployment: Deployment): void {
     removalPolicy: RemovalPolicy.RETAIN,
   })
   const role = addRole(stack, { parameters, bucket, database, logGroup })
+  addJobRole(stack, { parameters, bucket })
   const instance = addInstance(stack, { vpc, group, role })
   const volume = addVolume(stack, instance)
   instance.addUserData(...startProgram(stack.region))

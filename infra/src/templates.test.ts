@@ -15,6 +15,7 @@ interface Resource {
 }
 
 interface Statement {
+  Condition?: unknown
   Effect: string
   Action: string | string[]
   Resource?: unknown
@@ -84,7 +85,7 @@ describe.each(Object.keys(DEPLOYMENTS))('the template of %s', (name) => {
     expect(ofType('AWS::EC2::KeyPair')).toEqual([])
   })
 
-  test('gives no role an action with a star, and no resource but a login every name', () => {
+  test('gives no role an action with a star, and no resource but a login and metrics of SageMaker every name', () => {
     const statements = ['AWS::IAM::Policy', 'AWS::IAM::Role', 'AWS::IAM::ManagedPolicy'].flatMap(
       (type) =>
         ofType(type).flatMap(({ Properties }) => {
@@ -98,12 +99,16 @@ describe.each(Object.keys(DEPLOYMENTS))('the template of %s', (name) => {
     )
     const actions = statements.flatMap(({ Action }) => Action)
     const everywhere = statements.filter(({ Resource }) => Resource === '*')
+    const metrics = everywhere.filter(({ Action }) => Action === 'cloudwatch:PutMetricData')
 
     expect(actions.length).toBeGreaterThan(5)
     expect(actions.filter((action) => action.includes('*'))).toEqual([])
     expect(new Set(everywhere.flatMap(({ Action }) => Action).filter(isNotDelivery))).toEqual(
-      new Set(['ecr:GetAuthorizationToken']),
+      new Set(['ecr:GetAuthorizationToken', 'cloudwatch:PutMetricData']),
     )
+    expect(metrics.map(({ Condition }) => Condition)).toEqual([
+      { StringLike: { 'cloudwatch:namespace': '/aws/sagemaker/*' } },
+    ])
   })
 
   test('encrypts everything that it keeps', () => {
@@ -302,10 +307,30 @@ describe('the profiles standard and regulated', () => {
   })
 })
 
+const SCOPE = { partition: 'p', region: 'r', account: 'a', project: 'x', bucket: 'b' }
+const bySid = (statements: (Statement & { Sid?: string })[]) =>
+  Object.fromEntries(statements.map(({ Sid, Action }) => [Sid, [Action].flat().sort()]))
+
+test.each(Object.keys(DEPLOYMENTS))(
+  'the jobs of %s may do what `millrace aws print-policy job` prints, and no more',
+  (name) => {
+    const key = name.startsWith('single') ? undefined : 'k'
+    const printed = bySid(accessPolicy('job', { ...SCOPE, key }).Statement)
+    const { ofType } = templateOf(name)
+    const policies = ofType('AWS::IAM::Policy').filter(({ id }) => id.startsWith('JobRole'))
+    const documents = policies.map(({ Properties }) => Properties['PolicyDocument'])
+
+    const statements = (documents as { Statement: Statement[] }[]).flatMap((one) => one.Statement)
+    expect(bySid(statements)).toEqual(printed)
+    const [role] = ofType('AWS::IAM::Role').filter(({ id }) => id.startsWith('JobRole'))
+    expect(role?.Properties['AssumeRolePolicyDocument']).toMatchObject({
+      Statement: [{ Principal: { Service: 'sagemaker.amazonaws.com' } }],
+    })
+  },
+)
+
 test('the server of every profile may do what `millrace aws print-policy task` prints, and no more', () => {
-  const scope = { partition: 'p', region: 'r', account: 'a', project: 'x', bucket: 'b', key: 'k' }
-  const bySid = (statements: (Statement & { Sid?: string })[]) =>
-    Object.fromEntries(statements.map(({ Sid, Action }) => [Sid, [Action].flat().sort()]))
+  const scope = { ...SCOPE, key: 'k' }
   const printed = bySid(accessPolicy('task', scope).Statement)
 
   for (const name of ['standard inside', 'regulated']) {

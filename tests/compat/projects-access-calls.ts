@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, request as forward, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { roleCallsOf } from './projects-role-calls.ts'
 
 /** What a request asks IAM for: an action on a resource, and what conditions may look at. */
 export interface AwsCall {
@@ -15,6 +16,8 @@ export interface CallRecorder extends AsyncDisposable {
   url: string
   /** All calls since the start, in their order. */
   calls: AwsCall[]
+  /** What SageMaker does for those calls, as the role that they name. */
+  roleCalls: AwsCall[]
 }
 
 const PREFIX = 'aws'
@@ -23,9 +26,11 @@ const ACCOUNT = '123456789012'
 /** Starts a recorder before a control plane. */
 export async function recordCalls(plane: string): Promise<CallRecorder> {
   const calls: AwsCall[] = []
+  const roleCalls: AwsCall[] = []
   const server = createServer(async (request, response) => {
     const body = await buffer(request)
     calls.push(...callsOf(request, body.toString('latin1')))
+    roleCalls.push(...roleCallsOfRequest(request, body.toString('latin1')))
     const { method, url, headers } = request
     const { expect: _, ...passedOn } = headers
     const sent = forward(new URL(url ?? '/', plane), { method, headers: passedOn }, (answer) => {
@@ -39,12 +44,21 @@ export async function recordCalls(plane: string): Promise<CallRecorder> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
+    roleCalls,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
     },
   }
+}
+
+function roleCallsOfRequest({ headers }: IncomingMessage, body: string): AwsCall[] {
+  const [, operation] = /^SageMaker\.(Create\w+)$/.exec(`${headers['x-amz-target']}`) ?? []
+  const [, region] = /Credential=[^/]+\/\d+\/([^/]+)\//.exec(headers.authorization ?? '') ?? []
+  if (operation === undefined) return []
+  const arn = (name: string, rest: string) => `arn:${PREFIX}:${name}:${region}:${ACCOUNT}:${rest}`
+  return roleCallsOf(operation, JSON.parse(body), arn)
 }
 
 /** The service authorisation reference, for the requests that our commands and stock clients send. */

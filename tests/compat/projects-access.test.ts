@@ -198,6 +198,11 @@ test(
   LIMIT_MS,
 )
 
+test('the policy job allows all that SageMaker does for the jobs, models and transforms of the test before this, and no action besides', () => {
+  expect(recorder.roleCalls.length).toBeGreaterThan(50)
+  expect(compare('job', recorder.roleCalls)).toEqual({ refused: [], unseen: [] })
+})
+
 /** Each command that asks AWS for something, once. */
 async function ours(): Promise<void> {
   const target = ['-t', 'sagemaker:/us-east-1']
@@ -218,7 +223,11 @@ async function ours(): Promise<void> {
   const again = startMillrace(folder, ['deployments', 'delete', ...named], awsEnvironment())
   expect((await again.ended).output).toContain('There is no deployment')
   await millrace('sagemaker', 'push-model', '-n', 'mlflow-pushed-ours', ...model, ...uploaded)
-  const config = { image: `local:${folder}/runs`, role: 'mlflow-sagemaker' }
+  const config = {
+    image: `local:${folder}/runs`,
+    role: 'mlflow-sagemaker',
+    checkpoint_s3_uri: `s3://sagemaker-us-east-1-${ACCOUNT}/mlflow-checkpoints`,
+  }
   const run = ['run', 'project', '-b', 'sagemaker', '--env-manager', 'local']
   const trained = await millrace(...run, '-c', JSON.stringify(config))
   const [, job = ''] = /Training job (\S+) runs/.exec(trained) ?? []
@@ -232,20 +241,23 @@ async function ours(): Promise<void> {
     'us-east-1',
   )
   await stopped([...run, '-e', 'wait', '-c', JSON.stringify(config)])
-  const data = `s3://sagemaker-us-east-1-${ACCOUNT}/sagemaker/projects`
+  const data = `s3://sagemaker-us-east-1-${ACCOUNT}/sagemaker/projects/`
   const batch = ['--input-data-type', 'S3Prefix', '-u', data, '--content-type', 'text/csv']
   const transform = [
     '-n',
     'mlflow-batch',
     ...batch,
     '-o',
-    `${data}-answers`,
+    `${data}answers`,
     '--archive',
     '--async',
   ]
   await millrace('sagemaker', 'deploy-transform-job', ...transform, ...model, ...uploaded)
   await millrace('sagemaker', 'terminate-transform-job', '-n', 'mlflow-batch', '-r', 'us-east-1')
-  await millrace('doctor', 'aws', '--policy', 'sagemaker', '--endpoint-url', recorder.url)
+  const doctor = ['doctor', 'aws', '--policy', 'sagemaker', '--policy', 'job']
+  expect(await millrace(...doctor, '--endpoint-url', recorder.url)).toContain(
+    `actions allowed for ${ROLE}`,
+  )
 }
 
 async function stopped(args: string[]): Promise<void> {

@@ -27,6 +27,7 @@ const NAMELESS = [
   'Firewall',
   'Rest',
   'Lists',
+  'Metrics',
   'FindBuckets',
 ]
 

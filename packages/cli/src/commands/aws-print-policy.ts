@@ -10,6 +10,7 @@ export interface ScopeFlags {
   partition?: string
   key?: string
   databaseSecret?: string
+  jobRole?: string
 }
 
 /** Adds `aws` and its commands. */
@@ -21,8 +22,8 @@ export function addAwsCommands(program: Command): void {
   addScopeOptions(aws.command('print-policy <name>'))
     .helpOption('--help')
     .description(
-      'Print an IAM policy with no more than its owner needs: task, execution, push, deploy or ' +
-        'sagemaker. What the flags leave out stands there in capitals, to be filled in.',
+      'Print an IAM policy with no more than its owner needs: task, execution, push, deploy, ' +
+        'cloudformation, cloudformation-network, sagemaker or job. What the flags leave out stands there in capitals, to be filled in.',
     )
     .action(async (name: string, flags: ScopeFlags) => {
       const policy = await policyOf(name, completed(flags))
@@ -40,6 +41,7 @@ export function addScopeOptions(command: Command): Command {
     .option('--partition <name>', 'aws, aws-cn or aws-us-gov')
     .option('--key <arn>', "the stack's key")
     .option('--database-secret <arn>', "the stack's output DatabaseSecretArn")
+    .option('--job-role <arn>', "the stack's output JobRoleArn; default: PROJECT-sagemaker")
 }
 
 /** The scope of the flags; what is missing is written in capitals, for people to fill in. */
@@ -53,6 +55,7 @@ export function completed(flags: ScopeFlags): AccessScope {
     bucket: flags.bucket ?? 'BUCKET',
     key: flags.key,
     databaseSecret: flags.databaseSecret,
+    jobRole: flags.jobRole,
   }
 }
 

@@ -23,7 +23,10 @@ export function addDoctorAws(program: Command): void {
         '`millrace aws print-policy` lists, and print what is missing.',
     )
     .option('--policy <name>', 'deploy unless given; may be given again', collect, [])
-    .option('--principal <arn>', 'a role or user; default: who calls')
+    .option(
+      '--principal <arn>',
+      'a role or user; default: who calls, and for the policy job the role of jobs',
+    )
     .option('--endpoint-url <url>', 'another IAM and STS, such as the local plane')
     .action(diagnose)
 }
@@ -32,14 +35,16 @@ async function diagnose(flags: DoctorFlags): Promise<void> {
   const { principalOf, simulateAccess, whoCalls } = await import(
     '@millrace/sagemaker/access/simulate-access'
   )
+  const { jobRoleOf } = await import('@millrace/sagemaker/access/job-policy')
   const caller = await whoCalls(flags.endpointUrl)
   process.stdout.write(`You are ${caller.arn} in ${caller.region}.\n`)
-  const principal = flags.principal ?? principalOf(caller.arn)
   const { account, partition, region } = caller
   const scope = completed({ account, partition, region, ...flags })
   let missing = 0
   for (const name of flags.policy.length > 0 ? flags.policy : ['deploy']) {
     const policy = await policyOf(name, scope)
+    const asked = flags.principal ?? (name === 'job' ? jobRoleOf(scope) : caller.arn)
+    const principal = principalOf(asked)
     const found = await simulateAccess(policy, principal, flags.endpointUrl)
     const denied = found.filter(({ decision }) => decision !== 'allowed')
     missing += denied.length

@@ -1,4 +1,5 @@
 import { cloudformationNetworkPolicy, cloudformationPolicy } from './cloudformation-policy.ts'
+import { jobPolicy } from './job-policy.ts'
 import { sagemakerPolicy } from './sagemaker-policy.ts'
 
 /** What the policies are about. */
@@ -13,6 +14,8 @@ export interface AccessScope {
   /** ARNs that only some stacks have. */
   key?: string | undefined
   databaseSecret?: string | undefined
+  /** The role that jobs and endpoints are given: the stack's output `JobRoleArn`. */
+  jobRole?: string | undefined
 }
 
 /** One permission of an IAM policy. */
@@ -39,6 +42,7 @@ export const POLICIES = {
   'cloudformation-network':
     'the role PROJECT-deploy too, for networks and what has no name of its own',
   sagemaker: 'who trains and deploys models with millrace sagemaker',
+  job: 'the role that training jobs, models and endpoints are given',
 } as const
 
 export type PolicyName = keyof typeof POLICIES
@@ -51,6 +55,7 @@ export function accessPolicy(name: PolicyName, scope: AccessScope): AccessPolicy
     push,
     deploy,
     sagemaker: sagemakerPolicy,
+    job: jobPolicy,
     cloudformation: cloudformationPolicy,
     'cloudformation-network': cloudformationNetworkPolicy,
   }

@@ -1,4 +1,5 @@
 import type { AccessScope, AccessStatement } from './access-policies.ts'
+import { jobRoleOf } from './job-policy.ts'
 
 /**
  * What `millrace run -b sagemaker`, `deployments` and `sagemaker`, MLflow's SageMaker client and the
@@ -25,7 +26,7 @@ export function sagemakerPolicy(scope: AccessScope): AccessStatement[] {
     // SageMaker has no way to say which.
     allow('Lists', ['sagemaker:ListEndpoints', 'sagemaker:ListEndpointConfigs'], ['*']),
     {
-      ...allow('PassRole', ['iam:PassRole'], [role(`${project}-sagemaker`)]),
+      ...allow('PassRole', ['iam:PassRole'], [jobRoleOf(scope)]),
       Condition: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
     },
     allow('Roles', ['iam:GetRole', 'iam:SimulatePrincipalPolicy'], [role(`${project}*`)]),
