@@ -10,6 +10,7 @@ import { encodeChunk } from '../packages/server/src/metrics/chunk-codec.ts'
 import { type Points, PointsBuilder } from '../packages/server/src/metrics/points.ts'
 import { samplePoints } from '../packages/server/src/metrics/sampling.ts'
 import { appendPoints, openSeries } from '../packages/server/src/tracking/metric-store.ts'
+import { readWholeSeries } from '../packages/server/src/tracking/whole-series.ts'
 
 /**
  * What reading and writing one metric costs by how many points it has: `node bench/history.ts`.
@@ -36,13 +37,13 @@ async function measure(size: number): Promise<void> {
     await db.transaction().execute((db) => fill(db, size))
     let from = 0
     const page = async () => {
-      const series = await openSeries(db, RUN, KEY)
+      const { series } = await openSeries(db, RUN, KEY)
       series.slice(from, from + PAGE)
       from = (from + PAGE) % size
     }
     const sample = async () => {
-      const series = await openSeries(db, RUN, KEY)
-      samplePoints(series.slice(0, size), SAMPLE)
+      const points = (await readWholeSeries(db, [RUN], KEY)).get(RUN.id)
+      if (points !== undefined) samplePoints(points, SAMPLE)
     }
     const append = () => appendPoints(db, RUN as never, line(size, size + PAGE))
 

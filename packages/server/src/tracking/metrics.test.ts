@@ -210,6 +210,29 @@ describe('the history of several runs', () => {
     expect(metrics?.every((point) => point.run_id === run_id)).toBe(true)
   })
 
+  test('by interval has what was logged, or sealed, since it was last asked for', async () => {
+    const run_id = await createRun()
+    const other = await createRun()
+    const steps = async () => {
+      const { metrics } = await server.client.metrics.getHistoryBulkInterval({
+        run_ids: [run_id, other],
+        metric_key: 'm',
+        max_results: 2500,
+      })
+      return metrics?.map((point) => (point.run_id === run_id ? point.step : -1))
+    }
+    const upTo = (end: number) => Array.from({ length: end }, (_, step) => step)
+    await logSteps(run_id, 0, 400)
+    expect(await steps()).toEqual(upTo(400))
+    await logSteps(run_id, 400, 500)
+    expect(await steps()).toEqual(upTo(500))
+    await server.client.runs.update({ run_id, status: 'FINISHED', end_time: 9 })
+    await expect.poll(() => countTail(run_id), { timeout: 20_000 }).toBe(0)
+    expect(await steps()).toEqual(upTo(500))
+    await logSteps(run_id, 500, 501)
+    expect(await steps()).toEqual(upTo(501))
+  })
+
   test('by interval keeps to a range of steps', async () => {
     const run_id = await createRun()
     await logSteps(run_id, 0, 10)

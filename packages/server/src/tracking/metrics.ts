@@ -11,6 +11,7 @@ import { parsePageToken } from '../search/page-token.ts'
 import { openSeries } from './metric-store.ts'
 import { doubleText } from './run-reading.ts'
 import { findRun, requireRunId } from './run-store.ts'
+import { readWholeSeries } from './whole-series.ts'
 
 export const metrics: Handlers<Api['metrics']> = {
   async getHistory({ db }, input) {
@@ -37,11 +38,12 @@ export const metrics: Handlers<Api['metrics']> = {
     if (max <= 0 || max > HISTORY_INTERVAL_MAX) {
       throw invalid(`max_results must be between 1 and ${HISTORY_INTERVAL_MAX}.`)
     }
+    const series = await findWholeSeries(db, run_ids, metric_key)
     const texts: string[] = []
     for (const run_id of run_ids) {
-      const series = await findSeries(db, run_id, metric_key)
-      const points = samplePoints(series.slice(0, series.n), max, range)
-      texts.push(...pointTexts(metric_key, points, run_id))
+      const points = series.get(run_id)
+      if (points === undefined) continue
+      texts.push(...pointTexts(metric_key, samplePoints(points, max, range), run_id))
     }
     return new JsonText(texts.length === 0 ? '{}' : `{"metrics":[${texts.join(',')}]}`)
   },
@@ -80,7 +82,24 @@ async function findSeries(db: Db, run_id: string, metric_key: string): Promise<M
   const run = await findRun(db, run_id)
   if (run === undefined) return NO_SERIES
   const key = (await keyNames(db).find(db, [metric_key])).get(metric_key)
-  return key === undefined ? NO_SERIES : openSeries(db, run, key)
+  return key === undefined ? NO_SERIES : (await openSeries(db, run, key)).series
+}
+
+/** The series of those runs that there are. */
+async function findWholeSeries(
+  db: Db,
+  run_ids: readonly string[],
+  metric_key: string,
+): Promise<Map<string, Points>> {
+  const key = (await keyNames(db).find(db, [metric_key])).get(metric_key)
+  if (key === undefined || run_ids.length === 0) return new Map()
+  const runs = await db
+    .selectFrom('run')
+    .select(['id', 'uuid', 'experiment'])
+    .where('uuid', 'in', run_ids)
+    .execute()
+  const series = await readWholeSeries(db, runs, key)
+  return new Map(runs.map(({ id, uuid }) => [uuid, series.get(id) ?? NO_POINTS]))
 }
 
 /** Points as JSON texts; written by hand because objects would cost more than the read. */
