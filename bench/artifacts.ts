@@ -84,7 +84,9 @@ async function measure(server: ServerProcess, way: 'up' | 'down', mib: number) {
   return { mibPerSecond: (mib * files) / seconds, growthMib: peakMib - restMib }
 }
 
-const pathOf = (name: string) => `/api/2.0/mlflow-artifacts/artifacts/${name}`
+function pathOf(name: string): string {
+  return `/api/2.0/mlflow-artifacts/artifacts/${name}`
+}
 
 async function upload({ port }: ServerProcess, name: string, bytes: number): Promise<void> {
   const headers = { 'content-length': bytes, 'content-type': 'application/octet-stream' }

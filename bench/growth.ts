@@ -71,8 +71,7 @@ async function grow(server: ServerProcess, load: LoadGenerator): Promise<void> {
     await measure(`${size.toLocaleString('en')} runs`)
   }
   const before = await storeBytes(server.folder)
-  const beforePoints = 0
-  let points = beforePoints
+  let points = 0
   for (const size of sizes(values.points)) {
     await fillPoints(server, load, points, size)
     points = size
