@@ -64,8 +64,13 @@ export async function askPlane<Answer>(
   throw toPlaneError(response.status, await response.text())
 }
 
+/** A control plane says which thing it does not have; a server without one knows no such page. */
+const NO_PLANE =
+  'This server has no control plane for jobs and endpoints: start it with millrace server --sagemaker-local.'
+
 function toPlaneError(status: number, text: string): Error {
-  const message = messageIn(text) ?? `The control plane answered ${status}`
+  const message =
+    messageIn(text) ?? (status === 404 ? NO_PLANE : `The control plane answered ${status}`)
   const code = /"error_code":\s*"(\w+)"/.exec(text)?.[1]
   return code !== undefined && code in ERROR_STATUS
     ? new ApiError(code as ErrorCode, message)
