@@ -19,7 +19,8 @@ try {
   const profile = PROFILES.find((name) => name === values.profile)
   const wanted = values.database ?? (profile === 'single' ? 'sqlite' : 'postgresql')
   const database = DATABASES.find((name) => name === wanted)
-  if (!profile || !database) throw new Error(USAGE)
+  if (!profile) throw new Error(`There is no profile '${values.profile}'.\n${USAGE}`)
+  if (!database) throw new Error(`There is no database '${wanted}'.\n${USAGE}`)
   const deployment = { profile, database, allowedCidrs: values['allowed-cidr'] }
   const { app, stack } = createApp(deployment, values.output)
   app.synth()

@@ -13,7 +13,12 @@ const PROGRAMS = ['train', 'serve']
  * @throws Error when `train` or `serve` could not be started, in the words that SageMaker lacks
  */
 export async function codeEntries(directory: string): Promise<LayerEntry[]> {
-  const entries = await folderEntries(resolve(directory), 'opt/program', /./)
+  const entries = await folderEntries(resolve(directory), 'opt/program', /./).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error
+      throw new Error(`--code ${directory} is no directory here: name the one that 'train' is in.`)
+    },
+  )
   if (entries.length === 0) throw new Error(`${directory} has no files to put into the image.`)
   for (const entry of entries) {
     const name = entry.path.replace('opt/program/', '')

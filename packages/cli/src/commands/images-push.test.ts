@@ -114,6 +114,12 @@ async function password(): Promise<string> {
 }
 
 describe('the code of an image', () => {
+  test('that is not there is refused in a sentence that says what to name', async () => {
+    await expect(codeEntries(join(folder, 'nothing'))).rejects.toThrow(
+      /^--code .*nothing is no directory here: name the one that 'train' is in\.$/,
+    )
+  })
+
   const program = async (text: string, mode: number) => {
     const directory = await mkdtemp(join(folder, 'code-'))
     await writeFile(join(directory, 'train'), text, { mode })

@@ -14,6 +14,8 @@ export type EndpointEnd =
   | { kind: 'timed out'; status: string }
 
 const SETTLED = ['InService', 'Failed', 'OutOfService', 'UpdateRollbackFailed']
+/** A minute of silence looks like a fault: an instance, its image and its packages take several. */
+const WORD_MS = 30_000
 /** SageMaker may go on showing the old state for a moment after an update was asked for. */
 const STALE_MS = 20_000
 
@@ -27,12 +29,20 @@ export async function awaitEndpoint(
   const startMs = performance.now()
   let status = ''
   let hasMoved = false
+  let saidMs = startMs
   const end = await poll(async () => {
     const found = await findEndpoint(context.aws, name)
     const isNews = found?.EndpointStatus !== status
     status = found?.EndpointStatus ?? 'gone'
     if (found && !SETTLED.includes(status)) {
-      if (isNews) context.report(`The endpoint ${name} is ${status}.`)
+      const nowMs = performance.now()
+      if (isNews || nowMs - saidMs > WORD_MS) {
+        const seconds = Math.round((nowMs - startMs) / 1_000)
+        context.report(
+          `The endpoint ${name} is ${isNews ? status : `still ${status} after ${seconds} seconds`}.`,
+        )
+        saidMs = nowMs
+      }
       hasMoved = true
       return undefined
     }
@@ -55,6 +65,8 @@ async function failureOf(
 ): Promise<string> {
   if (EndpointStatus === undefined) return 'Somebody deleted the endpoint meanwhile.'
   const reason = FailureReason ?? `SageMaker gives no reason; the endpoint is ${EndpointStatus}.`
+  // The local plane's reason ends with the log, which is long enough once.
+  if (reason.includes('\n')) return reason
   return reason + (await lastLogLines(aws.logs, `/aws/sagemaker/Endpoints/${name}`))
 }
 

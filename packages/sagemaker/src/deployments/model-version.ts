@@ -1,4 +1,4 @@
-import { notFound } from '@millrace/api/errors'
+import { ApiError, notFound } from '@millrace/api/errors'
 import { type Client, createClient } from '@millrace/client/client'
 import { parseModelUri } from '@millrace/models/model-uri'
 import type { TrackingServer } from '@millrace/models/tracking-server'
@@ -99,7 +99,19 @@ function endpointsOf({ tags = [] }: { tags?: { key: string; value: string }[] | 
   return value === '' ? [] : value.split(',')
 }
 
-/** A client of a tracking server. */
+/** A client of a tracking server that says in one sentence when nobody answers there. */
 export function clientOf({ url, headers }: TrackingServer): Client {
-  return createClient({ baseUrl: url, headers })
+  return createClient({
+    baseUrl: url,
+    headers,
+    fetch: (address, init) =>
+      fetch(address, init).catch((cause: unknown) => {
+        throw new ApiError(
+          'TEMPORARILY_UNAVAILABLE',
+          `No tracking server answers at ${url}: start one with \`millrace server\`, or set ` +
+            'MLFLOW_TRACKING_URI to the address of yours.',
+          { cause },
+        )
+      }),
+  })
 }

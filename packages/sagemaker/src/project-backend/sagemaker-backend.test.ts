@@ -26,7 +26,11 @@ const given = (name: string, value: string) => ({
 })
 
 test.each<[string, Record<string, unknown>, RegExp]>([
-  ['no image', { config: {} }, /image: .*It takes image, role/],
+  [
+    'no image',
+    { config: {} },
+    /image: names the training image and is missing\. It takes image, role/,
+  ],
   ['an unknown setting', { config: { image: 'i', instance: 'x' } }, /instance/],
   ['half a VPC', { config: { image: 'i', subnets: ['s'] } }, /subnets and security_group_ids/],
   [

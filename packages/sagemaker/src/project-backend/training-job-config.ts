@@ -9,7 +9,7 @@ const Texts = z.record(z.string(), z.string())
  * started with `train` and runs `millrace train` then.
  */
 const TrainingJobConfig = z.strictObject({
-  image: z.string().min(1),
+  image: z.string('names the training image and is missing').min(1),
   /** ARN or name; else SAGEMAKER_ROLE of the environment, else the role that the caller has assumed. */
   role: z.string().min(1).optional(),
   region: z.string().min(1).optional(),
