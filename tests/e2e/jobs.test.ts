@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import {
   AddTagsCommand,
   CreateHyperParameterTuningJobCommand,
+  CreateProcessingJobCommand,
   SageMakerClient,
 } from '@aws-sdk/client-sagemaker'
 import { createClient } from '@millrace/client/client'
@@ -131,6 +132,38 @@ async function tune(folder: string): Promise<void> {
   )
 }
 
+/** Starts a processing job that runs a line of the shell. */
+async function cleanUp(name: string, line: string): Promise<void> {
+  const { RoleArn } = request('unused', '')
+  await new SageMakerClient(plane.client).send(
+    new CreateProcessingJobCommand({
+      ProcessingJobName: name,
+      RoleArn,
+      AppSpecification: {
+        ImageUri: 'any/shell:1',
+        ContainerEntrypoint: ['/bin/sh', '-c'],
+        ContainerArguments: [line],
+      },
+      Environment: { TEAM: 'blue' },
+      ProcessingOutputConfig: {
+        Outputs: [
+          {
+            OutputName: 'rows',
+            S3Output: {
+              S3Uri: 's3://training/rows',
+              LocalPath: '/opt/ml/processing/rows',
+              S3UploadMode: 'EndOfJob',
+            },
+          },
+        ],
+      },
+      ProcessingResources: {
+        ClusterConfig: { InstanceType: 'ml.m5.large', InstanceCount: 1, VolumeSizeInGB: 1 },
+      },
+    }),
+  )
+}
+
 const state = () => page.getByRole('definition').first()
 const rail = (name: string) =>
   page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name })
@@ -198,6 +231,30 @@ describe('a walk over jobs and endpoints', () => {
 
     await page.getByRole('button', { name: 'Stop' }).click()
 
+    await state().getByText('Stopped').waitFor()
+  })
+
+  test('a processing job shows its log, its command and why it has failed, and is stopped', async () => {
+    await cleanUp('walk-dirty', 'echo row 7 is empty; echo no rows are left >&2; exit 3')
+    await cleanUp('walk-slow', 'echo reading; sleep 600')
+    await rail('Jobs').click()
+    await page.getByRole('button', { name: 'Processing' }).click()
+    await page.getByRole('link', { name: 'walk-dirty', exact: true }).click()
+
+    const card = page.getByRole('region', { name: 'This job has failed' })
+    await card.getByText('no rows are left').waitFor()
+    await page.getByRole('log').getByText('row 7 is empty').waitFor()
+    const details = page.getByRole('complementary', { name: 'Details' })
+    await details.getByText('s3://training/rows').waitFor()
+    await details.getByText('/bin/sh -c echo row 7').waitFor()
+    await saveScreenshot(page, 'processing-failed')
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await saveScreenshot(page, 'processing-failed-dark')
+    await page.emulateMedia({ colorScheme: 'light' })
+
+    await page.goto(`${server.url}/jobs/processing/walk-slow`)
+    await page.getByRole('log').getByText('reading').waitFor()
+    await page.getByRole('button', { name: 'Stop' }).click()
     await state().getByText('Stopped').waitFor()
   })
 

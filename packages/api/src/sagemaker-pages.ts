@@ -14,7 +14,7 @@ export interface JobRun {
   runId: string
 }
 
-/** A training or transform job in a list. */
+/** A training, transform or processing job in a list. */
 export interface JobRow {
   name: string
   /** In the words of AWS: InProgress, Completed, Failed, Stopping, Stopped. */
@@ -81,6 +81,20 @@ export interface TransformJobDetails extends JobRow {
   outputUri: string
   instanceType: string
   instanceCount: number
+}
+
+export interface ProcessingJobDetails extends JobRow {
+  arn: string
+  /** What is run, in its words. */
+  command: string[]
+  environment: Record<string, string>
+  inputs: JobInput[]
+  /** As inputs, with where each is stored. */
+  outputs: JobInput[]
+  instanceType: string
+  instanceCount: number
+  /** What the job has said of itself at its end. */
+  exitMessage?: string
 }
 
 /** What is changed in a job that is made anew from another one. */

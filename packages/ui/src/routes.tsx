@@ -114,6 +114,17 @@ const tuningJob = createRoute({
   component: lazyRouteComponent(() => import('./pages/jobs/TuningJobPage.tsx'), 'TuningJobPage'),
 })
 
+const processingJob = createRoute({
+  getParentRoute: () => root,
+  path: '/jobs/processing/$name',
+  loader: async ({ params }) =>
+    (await import('./pages/jobs/ProcessingJobPage.tsx')).loader(params.name),
+  component: lazyRouteComponent(
+    () => import('./pages/jobs/ProcessingJobPage.tsx'),
+    'ProcessingJobPage',
+  ),
+})
+
 const transformJob = createRoute({
   getParentRoute: () => root,
   path: '/jobs/transform/$name',
@@ -147,7 +158,7 @@ export function createAppRouter(basepath: string) {
   return createRouter({
     routeTree: root.addChildren([
       ...[start, experiments, runs, run, compare, models, model, version],
-      ...[jobs, trainingJob, tuningJob, transformJob, endpoints, endpoint],
+      ...[jobs, trainingJob, tuningJob, processingJob, transformJob, endpoints, endpoint],
     ]),
     basepath: basepath === '' ? '/' : basepath,
     parseSearch: parseUrlSearch,

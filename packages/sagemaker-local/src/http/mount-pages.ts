@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { endpointLogGroup } from '../endpoints/fleet-servers.ts'
 import type { OperationContext, RestOperation } from '../operations/operation.ts'
+import { PROCESSING_LOG_GROUP } from '../processing/processing-job.ts'
 import { LOG_GROUP } from '../runner/training/log-group.ts'
 import { ListInput } from '../state/list-resources.ts'
 import { TRANSFORM_LOG_GROUP } from '../transform/transform-job.ts'
@@ -16,6 +17,7 @@ import {
 } from '../ui-api/endpoint-pages.ts'
 import { type LogPlace, readLogPage } from '../ui-api/log-pages.ts'
 import { pageErrorOf } from '../ui-api/page-error.ts'
+import { describeProcessingJob, listProcessingJobs } from '../ui-api/processing-pages.ts'
 import {
   describeTrainingJob,
   listTrainingJobs,
@@ -50,6 +52,7 @@ const ACTIONS = {
     delete: ['DeleteHyperParameterTuningJob', 'HyperParameterTuningJobName'],
   },
   'transform-jobs': { stop: ['StopTransformJob', 'TransformJobName'] },
+  'processing-jobs': { stop: ['StopProcessingJob', 'ProcessingJobName'] },
   endpoints: { delete: ['DeleteEndpoint', 'EndpointName'] },
 } as const
 
@@ -98,6 +101,8 @@ export function mountPages(scope: FastifyInstance, options: PagesOptions): void 
   get('/tuning-jobs/:name', ({ params }) => describeTuningJob(context, params.name))
   get('/transform-jobs', (request) => listTransformJobs(context, listInput(request)))
   get('/transform-jobs/:name', ({ params }) => describeTransformJob(context, params.name))
+  get('/processing-jobs', (request) => listProcessingJobs(context, listInput(request)))
+  get('/processing-jobs/:name', ({ params }) => describeProcessingJob(context, params.name))
   get('/endpoints', (request) => listEndpointRows(context, listInput(request)))
   get('/endpoint-configs', () => listEndpointConfigs(context))
   get('/endpoints/:name', ({ params }) => describeEndpointPage(context, params.name, calls))
@@ -108,6 +113,7 @@ export function mountPages(scope: FastifyInstance, options: PagesOptions): void 
     )
   log('/training-jobs', (name) => ({ group: LOG_GROUP, prefix: `${name}/` }))
   log('/transform-jobs', (name) => ({ group: TRANSFORM_LOG_GROUP, prefix: `${name}/` }))
+  log('/processing-jobs', (name) => ({ group: PROCESSING_LOG_GROUP, prefix: `${name}/` }))
   log('/endpoints', (name) => ({
     group: endpointLogGroup(name),
     prefix: '',

@@ -4,12 +4,13 @@ import { CopyButton } from '../../ui/CopyButton.tsx'
 
 interface JobPlacesProps {
   inputs: readonly JobInput[]
-  outputUri: string
+  outputUri?: string
+  outputs?: readonly JobInput[]
   modelUri?: string
 }
 
 /** Where a job's data comes from and where what it makes goes. */
-export function JobPlaces({ inputs, outputUri, modelUri }: JobPlacesProps) {
+export function JobPlaces({ inputs, outputUri, outputs = [], modelUri }: JobPlacesProps) {
   return (
     <FoldedSection title="Inputs and outputs">
       <table className="pairs">
@@ -17,7 +18,10 @@ export function JobPlaces({ inputs, outputUri, modelUri }: JobPlacesProps) {
           {inputs.map(({ channel, uri, mode }) => (
             <Place key={channel} name={mode ? `${channel} (${mode})` : channel} uri={uri} />
           ))}
-          <Place name="Output" uri={outputUri} />
+          {outputUri !== undefined && <Place name="Output" uri={outputUri} />}
+          {outputs.map(({ channel, uri }) => (
+            <Place key={channel} name={`${channel} (output)`} uri={uri} />
+          ))}
           {modelUri !== undefined && <Place name="Model" uri={modelUri} />}
         </tbody>
       </table>

@@ -13,6 +13,7 @@ const route = getRouteApi('/jobs')
 const KINDS = [
   { value: 'training', label: 'Training' },
   { value: 'tuning', label: 'Tuning' },
+  { value: 'processing', label: 'Processing' },
   { value: 'transform', label: 'Batch transform' },
 ] as const satisfies { value: JobKind; label: string }[]
 

@@ -3,13 +3,14 @@ import { Link } from '@tanstack/react-router'
 import { Elapsed } from '../../components/Elapsed.tsx'
 import { isUnderWay, JobState } from '../../components/JobState.tsx'
 import { Time } from '../../ui/Time.tsx'
+import type { JobKind } from './jobs-search.ts'
 import { NoJobs } from './NoJobs.tsx'
 import { phaseName } from './phase-name.ts'
 import { RunLink } from './RunLink.tsx'
 import { usePlaneList } from './use-plane-list.ts'
 
 interface JobsTableProps {
-  kind: 'training' | 'transform'
+  kind: Exclude<JobKind, 'tuning'>
   contains: string
 }
 
@@ -52,7 +53,7 @@ function Row({ kind, job }: { kind: JobsTableProps['kind']; job: JobRow }) {
   return (
     <tr>
       <td className="list-name">
-        <Link to={isTraining ? '/jobs/training/$name' : '/jobs/transform/$name'} params={{ name }}>
+        <Link to={`/jobs/${kind}/$name`} params={{ name }}>
           {name}
         </Link>
       </td>

@@ -12,6 +12,11 @@ const CODE: Record<JobKind, string[]> = {
     '                            max_jobs=20, max_parallel_jobs=2)',
     'tuner.fit({"train": "s3://my-bucket/data"})',
   ],
+  processing: [
+    'processor = SKLearnProcessor("1.2-1", role, "ml.m5.large", instance_count=1)',
+    'processor.run("clean.py", inputs=[ProcessingInput("s3://my-bucket/raw", "/opt/ml/processing/input")],',
+    '              outputs=[ProcessingOutput(source="/opt/ml/processing/output")])',
+  ],
   transform: [
     'transformer = model.transformer(1, "ml.m5.large", output_path="s3://my-bucket/out")',
     'transformer.transform("s3://my-bucket/in", content_type="text/csv", split_type="Line")',

@@ -1,7 +1,6 @@
 import type { TransformJobDetails } from '@millrace/api/sagemaker-pages'
 import { useSuspenseQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { Square } from 'lucide-react'
 import { Elapsed } from '../../components/Elapsed.tsx'
 import { FailureCard } from '../../components/FailureCard.tsx'
 import { Fact, Identity } from '../../components/Identity.tsx'
@@ -9,10 +8,11 @@ import { isUnderWay, JobState } from '../../components/JobState.tsx'
 import { LogView } from '../../components/LogView.tsx'
 import { Page } from '../../components/Page.tsx'
 import { VersionLink } from '../../components/VersionLink.tsx'
-import { askPlane, planePath, planeQuery, queryClient, useAction } from '../../query.ts'
+import { planePath, planeQuery, queryClient } from '../../query.ts'
 import { Time } from '../../ui/Time.tsx'
 import { failureAdvice } from './failure-advice.ts'
 import { JobPlaces } from './JobPlaces.tsx'
+import { StopButton } from './StopButton.tsx'
 import '../../components/overview.css'
 import './jobs.css'
 
@@ -32,7 +32,6 @@ export function TransformJobPage() {
     ...jobQuery(name),
     refetchInterval: ({ state }) => (isUnderWay(state.data?.status ?? '') ? LIVE_MS : false),
   })
-  const stop = useAction(() => askPlane(planePath`/transform-jobs/${name}/stop`, { body: {} }))
   const isLive = isUnderWay(job.status)
   return (
     <Page
@@ -42,19 +41,7 @@ export function TransformJobPage() {
         </Link>,
       ]}
       title={name}
-      actions={
-        isLive && (
-          <button
-            type="button"
-            className="button"
-            disabled={job.status === 'Stopping' || stop.isPending}
-            onClick={() => stop.mutate(undefined)}
-          >
-            <Square className="icon" aria-hidden />
-            Stop
-          </button>
-        )
-      }
+      actions={<StopButton path={planePath`/transform-jobs/${name}/stop`} status={job.status} />}
     >
       <Identity>
         <Fact name="State">

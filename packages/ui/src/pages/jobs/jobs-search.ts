@@ -1,6 +1,6 @@
 import { choiceParam, compact, textParam } from '../../url-search.ts'
 
-export const JOB_KINDS = ['training', 'tuning', 'transform'] as const
+export const JOB_KINDS = ['training', 'tuning', 'processing', 'transform'] as const
 export type JobKind = (typeof JOB_KINDS)[number]
 
 export interface JobsSearch {
