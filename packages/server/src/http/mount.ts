@@ -113,18 +113,21 @@ const STAMP_AGE_MAX_MS = 10 * 60_000
  * create ten runs with one time on purpose, and closes its connection after each.
  */
 function describeCreate(request: FastifyRequest, input: unknown): CreateRequest {
-  const { method, url, body, headers, raw } = request
-  const idempotencyKey = headers['idempotency-key']
-  const hash = createHash('sha256').update(`${method} ${url} ${headers.authorization ?? ''}\n`)
-  hash.update(`${String(idempotencyKey ?? '')}\n`)
-  const key = hash.update(body instanceof Buffer ? body : '').digest('base64')
+  const { headers, raw } = request
   const { start_time } = input as { start_time?: unknown }
   const isRecent = Math.abs(Date.now() - Number(start_time)) < STAMP_AGE_MAX_MS
   // A connection for one request alone says nothing by its end.
   const staysOpen = raw.httpVersion === '1.1' && headers.connection?.toLowerCase() !== 'close'
   const isOfMlflow = headers['user-agent']?.startsWith('mlflow-python-client/') === true
-  const isStamped = idempotencyKey !== undefined || (isRecent && staysOpen && isOfMlflow)
-  return { key, socket: raw.socket, isStamped }
+  const hasKey = headers['idempotency-key'] !== undefined
+  const isStamped = hasKey || (isOfMlflow && isRecent && staysOpen)
+  return { key: () => hashOf(request), socket: raw.socket, isStamped }
+}
+
+function hashOf({ method, url, body, headers }: FastifyRequest): string {
+  const hash = createHash('sha256').update(`${method} ${url} ${headers.authorization ?? ''}\n`)
+  hash.update(`${String(headers['idempotency-key'] ?? '')}\n`)
+  return hash.update(body instanceof Buffer ? body : '').digest('base64')
 }
 
 function readInput(

@@ -36,7 +36,7 @@ beforeEach(() => {
   made = 0
 })
 const make = async () => ++made
-const request = (socket: Socket, isStamped = false) => ({ key: 'create', socket, isStamped })
+const request = (socket: Socket, isStamped = false) => ({ key: () => 'create', socket, isStamped })
 
 /** Answers a create and has its connection end the way that `end` does. */
 async function answerAndEnd(isStamped: boolean, end: (client: Socket) => unknown): Promise<void> {

@@ -2,24 +2,11 @@ import type { Socket } from 'node:net'
 
 /** Where a create came from, and what tells it from every other one. */
 export interface CreateRequest {
-  /** The same for the same request sent again. */
-  key: string
+  /** The same for the same request sent again; only asked for when a connection was lost. */
+  key(): string
   socket: Socket
   /** Whether the request holds the moment at which it was made, so that no two are alike by chance. */
   isStamped: boolean
-}
-
-interface Connection {
-  /** Of the last create that came on it. */
-  key: string
-  isBroken: boolean
-}
-
-interface Answer {
-  output: Promise<unknown>
-  until: number
-  /** Whether the client may never have been told. */
-  isLost(): boolean
 }
 
 /** Longer than a client of MLflow goes on trying. */
@@ -29,63 +16,80 @@ const COUNT_MAX = 1000
 /**
  * Answers to creates that may not have reached their client. MLflow's clients send a request again
  * when its connection breaks, byte for byte; the second one is then given the first one's answer,
- * also while that is still being made, so that a create is not done twice.
+ * also while that is still being made, so that a create is not done twice. As long as every
+ * connection holds, all that is kept is the last create of each.
  */
 export class UndeliveredAnswers {
-  readonly #answers = new Map<string, Answer>()
-  readonly #connections = new WeakMap<Socket, Connection>()
+  readonly #lastOf = new WeakMap<Socket, Answer>()
+  readonly #lost = new Map<string, { answer: Answer; until: number }>()
 
   /** What `make` makes, or has made for the same request when it came before. */
   answer(request: CreateRequest, make: () => Promise<unknown>): Promise<unknown> {
-    const before = this.#answers.get(request.key)
-    const output = before?.isLost() ? before.output.catch(make) : make()
-    this.#keep(request, output)
+    const before = this.#lost.size > 0 ? this.#takeLost(request.key()) : undefined
+    const output = before === undefined ? make() : before.output.catch(make)
+    const { socket } = request
+    if (!this.#lastOf.has(socket)) this.#watch(socket)
+    // What came on the connection before has been answered and read.
+    this.#lastOf.set(socket, new Answer(request, output))
     return output
   }
 
-  #keep({ key, socket, isStamped }: CreateRequest, output: Promise<unknown>): void {
-    const connection = this.#connectionOf(socket, key)
-    let bytesWhenAnswered: number | undefined
-    let leftEarly = false
-    const answered = () => {
-      leftEarly = isGone(socket)
-      bytesWhenAnswered = socket.bytesRead
-    }
-    output.then(answered, answered)
-    const isLost = () => {
-      if (leftEarly) return true
-      if (bytesWhenAnswered === undefined) return isGone(socket)
-      // Whoever asked for something else on the connection had read the answer.
-      if (socket.bytesRead !== bytesWhenAnswered) return false
-      return connection.isBroken || (isStamped && isGone(socket))
-    }
-    this.#answers.delete(key)
-    this.#answers.set(key, { output, until: Date.now() + KEPT_MS, isLost })
-    this.#dropOld()
+  #takeLost(key: string): Answer | undefined {
+    const lost = this.#lost.get(key)
+    if (lost === undefined) return undefined
+    this.#lost.delete(key)
+    // Its connection may have ended and not yet closed; it would be kept once more.
+    this.#lastOf.delete(lost.answer.request.socket)
+    return lost.answer
   }
 
-  /** What came on the connection before has been answered and read. */
-  #connectionOf(socket: Socket, key: string): Connection {
-    const known = this.#connections.get(socket)
-    if (known !== undefined) {
-      if (known.key !== key) this.#answers.delete(known.key)
-      known.key = key
-      return known
-    }
-    const connection = { key, isBroken: false }
-    this.#connections.set(socket, connection)
-    socket.once('close', (hadError: boolean) => {
-      connection.isBroken = hadError
-    })
-    return connection
+  #watch(socket: Socket): void {
+    socket.once('end', () => this.#keepIfLost(socket, false))
+    socket.once('close', (hadError: boolean) => this.#keepIfLost(socket, hadError))
+  }
+
+  #keepIfLost(socket: Socket, isBroken: boolean): void {
+    const answer = this.#lastOf.get(socket)
+    if (answer === undefined || !answer.isLost(isBroken)) return
+    const key = answer.request.key()
+    this.#lost.delete(key)
+    this.#lost.set(key, { answer, until: Date.now() + KEPT_MS })
+    this.#dropOld()
   }
 
   #dropOld(): void {
     const now = Date.now()
-    for (const [key, { until }] of this.#answers) {
-      if (until > now && this.#answers.size <= COUNT_MAX) return
-      this.#answers.delete(key)
+    for (const [key, { until }] of this.#lost) {
+      if (until > now && this.#lost.size <= COUNT_MAX) return
+      this.#lost.delete(key)
     }
+  }
+}
+
+/** What the last create on a connection is given. */
+class Answer {
+  readonly request: CreateRequest
+  readonly output: Promise<unknown>
+  #bytesWhenAnswered: number | undefined
+  #leftEarly = false
+
+  constructor(request: CreateRequest, output: Promise<unknown>) {
+    this.request = request
+    this.output = output
+    const { socket } = request
+    const answered = () => {
+      this.#leftEarly = isGone(socket)
+      this.#bytesWhenAnswered = socket.bytesRead
+    }
+    output.then(answered, answered)
+  }
+
+  /** Whether the client, whose connection has ended, may never have been told. */
+  isLost(isBroken: boolean): boolean {
+    if (this.#leftEarly || this.#bytesWhenAnswered === undefined) return true
+    const { socket, isStamped } = this.request
+    // Whoever asked for something else on the connection had read the answer.
+    return socket.bytesRead === this.#bytesWhenAnswered && (isBroken || isStamped)
   }
 }
 
