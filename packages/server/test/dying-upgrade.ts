@@ -21,7 +21,7 @@ MIGRATIONS[name] = async () => {
   return {
     async up(db) {
       await up(dyingAfter(db))
-      // All is done then but for the note that it is.
+      // Only the row that says so is missing then.
       die()
     },
   }

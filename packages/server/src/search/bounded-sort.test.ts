@@ -32,7 +32,7 @@ beforeAll(async () => {
       user_id: 'ann',
       status: 3,
       start_time: 1000 + ((index * 7) % 10),
-      end_time: null,
+      end_time: index % 8 === 6 ? null : 2000 + ((index * 5) % 9),
       stage: 0,
       metrics: isBare ? {} : { m: index % 11 === 3 ? Number.NaN : (index * 5) % 6 },
       params: isBare ? {} : { p: textOf(index) },
@@ -51,6 +51,8 @@ test.each([
   [['params.p DESC', 'metrics.m']],
   [['start_time', 'metrics.m']],
   [['start_time DESC', 'params.p']],
+  [['end_time']],
+  [['end_time DESC', 'metrics.m']],
 ])('pages by %j are the same when only those up to a bound are sorted', async (orderBy) => {
   const search: RunSearch = {
     experiments: [1],

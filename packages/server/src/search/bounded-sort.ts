@@ -62,7 +62,12 @@ function boundsOf(search: RunSearch, after: readonly SortValue[] | undefined): B
   if (field === undefined) return undefined
   const { descending } = field
   if (field.kind === 'attribute') {
-    return field.key === 'start_time' ? timeBounds(search, descending, after?.[0]) : undefined
+    if (field.key === 'start_time') {
+      return timeBounds(search, { column: 'start_time', descending, from: after?.[0] })
+    }
+    // Runs that have ended come first.
+    if (field.key !== 'end_time' || (after !== undefined && after[0] !== 0)) return undefined
+    return timeBounds(search, { column: 'end_time', descending, from: after?.[1] })
   }
   const keyId = search.keyIds.get(field.key)
   // Runs of the first group have a value, and it is a number.
@@ -97,13 +102,18 @@ function entryBounds(
   }
 }
 
+interface TimeOrder {
+  column: 'start_time' | 'end_time'
+  descending: boolean
+  from: SortValue | undefined
+}
+
 function timeBounds(
   { experiments, stages }: RunSearch,
-  descending: boolean,
-  from: SortValue | undefined,
+  { column, descending, from }: TimeOrder,
 ): Bounds | undefined {
   if (stages.length > 1) return undefined
-  const time = sql.ref('run.start_time')
+  const time = sql.ref(`run.${column}`)
   const upTo = (bound: SortValue, isAtLeast: boolean) =>
     isAtLeast ? sql<SqlBool>`${time} >= ${bound}` : sql<SqlBool>`${time} <= ${bound}`
   const begin = from === undefined ? [] : [upTo(from, !descending)]
@@ -112,6 +122,7 @@ function timeBounds(
       const scope = [
         isOneOf(sql.ref('run.experiment'), experiments),
         isOneOf(sql.ref('run.stage'), stages),
+        sql<SqlBool>`${time} is not null`,
         ...begin,
       ]
       const { rows } = await sql<{ bound: SortValue }>`

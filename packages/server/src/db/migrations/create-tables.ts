@@ -86,6 +86,26 @@ export async function createTables(db: Kysely<Schema>, tables: readonly Table[])
   }
 }
 
+/** Makes an index on columns that it holds whole, unless it is there. */
+export async function createIndex(
+  db: Kysely<Schema>,
+  table: string,
+  name: string,
+  columns: readonly string[],
+): Promise<void> {
+  const kind = kindOf(db)
+  if (kind === 'mysql') {
+    const { rows } = await sql`select 1 from information_schema.statistics
+      where table_schema = database() and table_name = ${table} and index_name = ${name}`.execute(
+      db,
+    )
+    if (rows.length > 0) return
+  }
+  const unlessThere = kind === 'mysql' ? '' : 'if not exists '
+  const statement = `create index ${unlessThere}${name} on ${table} (${quoted(columns)})`
+  await sql.raw(inDialect(kind, statement)).execute(db)
+}
+
 function columnLines(kind: DatabaseKind, { columns }: Table): string[] {
   return Object.entries(columns).map(([name, word]) => {
     const isNullable = word.endsWith('?')
