@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addAwsCommands } from './commands/aws-print-policy.ts'
 import { addBackupCommand } from './commands/backup.ts'
@@ -9,6 +10,7 @@ import { addEnvCommand } from './commands/env.ts'
 import { addGcCommand } from './commands/gc.ts'
 import { addImagesCommands } from './commands/images-commands.ts'
 import { addBuildAndPushContainer } from './commands/images-container.ts'
+import { parseEnvFile, unquoted } from './commands/images-env-file.ts'
 import { addModelsCommands } from './commands/models-commands.ts'
 import { addRestoreCommand } from './commands/restore.ts'
 import { addRunCommand } from './commands/run.ts'
@@ -48,11 +50,16 @@ addGcCommand(program)
 addBackupCommand(program)
 addRestoreCommand(program)
 
-/** What is set already wins over the file. */
+/** What is set already wins over the file, which `docker run --env-file` reads in the same way. */
 function readEnvironment(path: string | undefined): void {
   if (path === undefined) return
+  const values = parseEnvFile(textOf(path), process.env)
+  for (const [name, value] of Object.entries(values)) process.env[name] ??= unquoted(value)
+}
+
+function textOf(path: string): string {
   try {
-    process.loadEnvFile(path)
+    return readFileSync(path, 'utf8')
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? error.code : error
     throw new Error(`--env-file '${path}' cannot be read (${reason}).`)

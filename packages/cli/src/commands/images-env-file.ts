@@ -22,3 +22,8 @@ export function parseEnvFile(text: string, environment: NodeJS.ProcessEnv): Reco
   }
   return values
 }
+
+/** A value without the quotes around all of it, which files for MLflow's `--env-file` often have. */
+export function unquoted(value: string): string {
+  return /^(["']).*\1$/s.test(value) && value.length > 1 ? value.slice(1, -1) : value
+}
