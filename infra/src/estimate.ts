@@ -102,6 +102,14 @@ function waysOut(
   return [{ what: `NAT gateway, ${NAT_GIGABYTES} GB`, dollars }]
 }
 
+/** Where AWS says the prices of a region that are not known from anywhere else. */
+export function pricePages(region: (typeof REGIONS)[number]): string[] {
+  const { publishedElsewhere, checkAt } = prices
+  const known: readonly string[] = publishedElsewhere[region]
+  const unsure = Object.entries(checkAt).filter(([price]) => !known.includes(price))
+  return [...new Set(unsure.map(([, page]) => page))].sort()
+}
+
 /** The estimate as people read it. */
 export function estimateText(deployment: Deployment, region: (typeof REGIONS)[number]): string {
   const lines = estimate(deployment, region)
@@ -109,7 +117,8 @@ export function estimateText(deployment: Deployment, region: (typeof REGIONS)[nu
   return [
     `About ${total.toFixed(0)} US dollars a month in ${region}, for ${HOURS} hours of little use.`,
     'Not counted: traffic to the internet and between zones, requests, users of Cognito, tax; no free tier and no discount.',
-    `Prices of ${prices.date}: ${prices.source}.`,
+    `An estimate, not an offer. Prices of ${prices.date}: ${prices.source}.`,
+    `Check them at ${pricePages(region).join(' ')}`,
     ...lines.map(({ what, dollars }) => `  ${dollars.toFixed(2).padStart(8)}  ${what}`),
     '',
   ].join('\n')

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { accessPolicy } from '../../packages/sagemaker/src/access/access-policies.ts'
 import { createApp } from './app.ts'
 import type { Deployment } from './deployment.ts'
-import { estimate, estimateText } from './estimate.ts'
+import { estimate, estimateText, pricePages, REGIONS } from './estimate.ts'
+import prices from './prices.json' with { type: 'json' }
 
 interface Resource {
   Type: string
@@ -364,6 +365,19 @@ describe('what is asked for', () => {
     expect(sums[0]).toBeLessThan(sums[3] ?? 0)
     expect(sums[3]).toBeLessThan(sums[4] ?? 0)
     const regulated = { ...DEPLOYMENTS.regulated, allowedCidrs: [] }
-    expect(estimateText(regulated, 'eu-central-1')).toMatch(/^Prices of 2026-11: .*from memory/m)
+    expect(estimateText(regulated, 'eu-central-1')).toMatch(
+      /^An estimate, not an offer\. Prices of 2026-11: .*from memory.*\nCheck them at https:/m,
+    )
   })
+
+  test.each(REGIONS)(
+    'is priced by figures of %s that say where each is to be checked',
+    (region) => {
+      const figures = [...Object.keys(prices.regions[region]), ...Object.keys(prices.everywhere)]
+
+      expect(Object.keys(prices.checkAt).sort()).toEqual(figures.sort())
+      expect(figures).toEqual(expect.arrayContaining(prices.publishedElsewhere[region]))
+      expect(pricePages(region)).toContain('https://aws.amazon.com/kms/pricing/')
+    },
+  )
 })
