@@ -322,6 +322,21 @@ test.each([
     "The range of 'x' begins at 5",
   ],
   ['no range at all', { ParameterRanges: {} }, 'at least one parameter range'],
+  [
+    'Hyperband that nothing tells how far to go',
+    { Strategy: 'Hyperband' as const },
+    'needs a MaxResource in the HyperbandStrategyConfig, or a static hyperparameter',
+  ],
+  [
+    'Hyperband and another early stopping',
+    { Strategy: 'Hyperband' as const, TrainingJobEarlyStoppingType: 'Auto' as const },
+    'TrainingJobEarlyStoppingType has to be Off',
+  ],
+  [
+    'the settings of Hyperband for another strategy',
+    { StrategyConfig: { HyperbandStrategyConfig: { MinResource: 1, MaxResource: 9 } } },
+    'is for the strategy Hyperband',
+  ],
 ])('a tuning job with %s is refused', async (_what, config, message) => {
   await expect(create(jobInput('refused', config))).rejects.toMatchObject({
     name: 'ValidationException',

@@ -11,6 +11,7 @@ import { listTrials, summaryOf } from '../tuning-jobs/trial-summaries.ts'
 import {
   definitionsOf,
   findTuningJob,
+  hyperbandOf,
   isTuningRunning,
   objectiveOf,
   TUNING_STATUSES,
@@ -205,14 +206,42 @@ async function checkTuningJob(
       )
     }
   }
+  checkNames(input)
+  checkStrategy(config)
   for (const definition of definitionsOf(input)) {
     await inAwsWords(() => checkDefinition(input, definition))
     await checkTrainingJob(context, sharedInput(definition))
   }
 }
 
+function checkNames({ TrainingJobDefinitions = [] }: CreateTuningJobInput): void {
+  const names = TrainingJobDefinitions.map(({ DefinitionName }) => DefinitionName)
+  if (names.length > 1 && names.includes(undefined)) {
+    throw invalidRequest('Each of several TrainingJobDefinitions needs a DefinitionName.')
+  }
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw invalidRequest(`The DefinitionName '${twice}' occurs twice.`)
+}
+
+function checkStrategy({
+  Strategy,
+  StrategyConfig,
+  TrainingJobEarlyStoppingType,
+}: CreateTuningJobInput['HyperParameterTuningJobConfig']): void {
+  if (Strategy === 'Hyperband' && TrainingJobEarlyStoppingType === 'Auto') {
+    throw invalidRequest(
+      'Hyperband stops training jobs itself: TrainingJobEarlyStoppingType has to be Off.',
+    )
+  }
+  if (Strategy !== 'Hyperband' && StrategyConfig?.HyperbandStrategyConfig) {
+    throw invalidRequest(
+      `A HyperbandStrategyConfig is for the strategy Hyperband, not for ${Strategy}.`,
+    )
+  }
+}
+
 function checkDefinition(input: CreateTuningJobInput, definition: TrainingJobDefinition): void {
-  const { Strategy, ParameterRanges, StrategyConfig } = input.HyperParameterTuningJobConfig
+  const { Strategy, ParameterRanges } = input.HyperParameterTuningJobConfig
   const objective = objectiveOf(input, definition)
   if (!objective) {
     throw invalidRequest('A tuning job needs an objective (HyperParameterTuningJobObjective).')
@@ -236,6 +265,12 @@ function checkDefinition(input: CreateTuningJobInput, definition: TrainingJobDef
     throw invalidRequest(`The hyperparameter '${twice.name}' is both static and tuned.`)
   }
   if (Strategy !== 'Hyperband') return
-  const { MinResource = 1, MaxResource = 0 } = StrategyConfig?.HyperbandStrategyConfig ?? {}
-  rungsOf({ minResource: MinResource, maxResource: MaxResource })
+  const resources = hyperbandOf(input, definition)
+  if (!(resources.maxResource > 0)) {
+    throw invalidRequest(
+      'Hyperband needs a MaxResource in the HyperbandStrategyConfig, or a static hyperparameter ' +
+        'that says it: epochs, numepochs, n-epochs, n_epochs or num_epochs.',
+    )
+  }
+  rungsOf(resources)
 }

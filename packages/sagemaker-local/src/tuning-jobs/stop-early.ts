@@ -9,7 +9,7 @@ import {
   shouldStopByMedian,
 } from '../tuning/early-stopping.ts'
 import { isTrialRunning, type KnownTrial } from './trial-summaries.ts'
-import { definitionsOf, objectiveOf, type TuningJob } from './tuning-job.ts'
+import { definitionsOf, hyperbandOf, objectiveOf, type TuningJob } from './tuning-job.ts'
 
 /** Whether trials are stopped by what they print on their way. */
 export function isStoppingEarly({ document }: TuningJob): boolean {
@@ -24,21 +24,20 @@ export async function stopEarly(
   trials: KnownTrial[],
 ): Promise<void> {
   const { document } = tuning
-  const { Strategy, StrategyConfig } = document.HyperParameterTuningJobConfig
+  const { Strategy } = document.HyperParameterTuningJobConfig
   const printed = new Map<KnownTrial, IntermediateMetric[]>()
   for (const trial of trials) printed.set(trial, await readEpochs(job, tuning, trial))
   for (const trial of trials.filter(isTrialRunning)) {
-    const goal = objectiveOf(document, definitionsOf(document)[trial.record.definition])?.Type
+    const definition = definitionsOf(document)[trial.record.definition]
+    const goal = objectiveOf(document, definition)?.Type
     const others = trials
       .filter((other) => other !== trial && other.record.definition === trial.record.definition)
       .map((other) => printed.get(other) ?? [])
     const question = { goal: goal ?? 'Maximize', metrics: printed.get(trial) ?? [], others }
-    const { MinResource, MaxResource } = StrategyConfig?.HyperbandStrategyConfig ?? {}
     const isHopeless =
       Strategy === 'Hyperband'
-        ? MinResource !== undefined &&
-          MaxResource !== undefined &&
-          shouldStopByHyperband(question, { minResource: MinResource, maxResource: MaxResource })
+        ? definition !== undefined &&
+          shouldStopByHyperband(question, hyperbandOf(document, definition))
         : shouldStopByMedian(question)
     if (isHopeless) stopTrial(job.state, trial)
   }

@@ -127,6 +127,23 @@ export function objectiveOf(
   return definition?.TuningObjective ?? config.HyperParameterTuningJobObjective
 }
 
+/** Static hyperparameters that say how far training goes, where MaxResource does not. */
+const EPOCHS = ['epochs', 'numepochs', 'n-epochs', 'n_epochs', 'num_epochs']
+
+/** Between which epochs Hyperband decides about the training jobs of a definition. */
+export function hyperbandOf(
+  {
+    HyperParameterTuningJobConfig: { StrategyConfig },
+  }: Pick<CreateTuningJobInput, 'HyperParameterTuningJobConfig'>,
+  { StaticHyperParameters = {} }: TrainingJobDefinition,
+): { minResource: number; maxResource: number } {
+  const { MinResource = 1, MaxResource } = StrategyConfig?.HyperbandStrategyConfig ?? {}
+  const told = EPOCHS.map((name) => StaticHyperParameters[name]).find((text) => text !== undefined)
+  // The SDK writes numbers as JSON of text.
+  const inferred = Number(told?.replaceAll('"', '') ?? 0)
+  return { minResource: MinResource, maxResource: MaxResource ?? inferred }
+}
+
 export function isTuningRunning({ document }: TuningJob): boolean {
   return ['InProgress', 'Stopping'].includes(document.HyperParameterTuningJobStatus)
 }
