@@ -17,12 +17,10 @@ import type {
   OpenOptions,
 } from './artifact-store.ts'
 import { type AzureOptions, findContainer, toAzureFailure } from './azure-account.ts'
-import { type BodyCheck, checkedEarly, findCheck } from './body-check.ts'
-import { type ResolvedRange, resolveRange } from './byte-range.ts'
 import type { OtherLocation } from './location.ts'
 import { directoryPrefix, objectEntries, objectType, quotedEtag } from './object-entries.ts'
+import { type KnownObject, openObject } from './open-object.ts'
 import { type PartSending, type PartTarget, uploadInParts } from './part-upload.ts'
-import { resumableBody } from './resumable-body.ts'
 
 interface Root {
   container: ContainerClient
@@ -80,7 +78,7 @@ async function stat(root: Root, path: ArtifactPath): Promise<ArtifactStat> {
 async function openArtifact(
   root: Root,
   path: ArtifactPath,
-  { range: wanted, ifRange }: OpenOptions,
+  options: OpenOptions,
 ): Promise<OpenArtifact> {
   const properties =
     path.length > 0 && (await blobOf(root, path).getProperties().catch(ignoreMissing))
@@ -89,38 +87,17 @@ async function openArtifact(
     throw noSuchArtifact(path)
   }
   const version = versionOf(properties)
-  const isHonoured = wanted !== undefined && (ifRange === undefined || ifRange === version.etag)
-  const range = isHonoured ? resolveRange(wanted, version.totalBytes) : undefined
-  if (isHonoured && !range) {
-    return { ...version, sizeBytes: 0, range: 'unsatisfiable', body: Readable.from([]) }
-  }
-  const bytes = range ?? { start: 0, end: version.totalBytes - 1 }
-  const check = range ? undefined : findCheck(path, properties.metadata?.['sha256'])
-  const body =
-    version.totalBytes === 0
-      ? Readable.from([])
-      : await read(root, path, version, { ...bytes, check })
-  const sizeBytes = bytes.end - bytes.start + 1
-  return await checkedEarly({ ...version, sizeBytes, ...(range && { range }), body }, check)
-}
-
-async function read(
-  root: Root,
-  path: ArtifactPath,
-  { etag }: FileVersion,
-  { start, end, check }: ResolvedRange & { check: BodyCheck | undefined },
-): Promise<Readable> {
-  const stop = new AbortController()
-  const from = async (at: number) => {
-    const answer: BlobDownloadResponseParsed = await blobOf(root, path).download(at, end - at + 1, {
-      conditions: { ifMatch: etag },
-      maxRetryRequests: 0,
-      abortSignal: stop.signal,
-    })
+  const read: KnownObject['read'] = async ({ start, end, signal }) => {
+    const answer: BlobDownloadResponseParsed = await blobOf(root, path).download(
+      start,
+      end - start + 1,
+      { conditions: { ifMatch: version.etag }, maxRetryRequests: 0, abortSignal: signal },
+    )
     invariant(answer.readableStreamBody instanceof Readable, 'bodies are streams in Node')
     return answer.readableStreamBody
   }
-  return resumableBody({ start, end, stop, check, first: await from(start), read: from })
+  const sha256 = properties.metadata?.['sha256']
+  return await openObject({ path, version, sha256, read }, options)
 }
 
 /** Blocks of one blob; its metadata comes with the list of them, and so after the last byte. */

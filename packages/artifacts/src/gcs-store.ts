@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type { Bucket, File, FileMetadata } from '@google-cloud/storage'
 import { type ArtifactPath, formatArtifactPath, joinArtifactPaths } from './artifact-path.ts'
 import { isADirectory, noFileName, noSuchArtifact } from './artifact-refusal.ts'
@@ -10,15 +9,13 @@ import type {
   OpenArtifact,
   OpenOptions,
 } from './artifact-store.ts'
-import { checkedEarly, findCheck } from './body-check.ts'
-import { resolveRange } from './byte-range.ts'
 import { type GcsOptions, openGcsBucket, statusOf, toGcsFailure } from './gcs-bucket.ts'
 import { readGcsBody } from './gcs-request.ts'
 import { gcsTarget } from './gcs-upload.ts'
 import type { OtherLocation } from './location.ts'
 import { directoryPrefix, objectEntries } from './object-entries.ts'
+import { type KnownObject, openObject } from './open-object.ts'
 import { uploadInParts } from './part-upload.ts'
-import { resumableBody } from './resumable-body.ts'
 
 interface Root {
   bucket: Bucket
@@ -82,7 +79,7 @@ async function stat(root: Root, path: ArtifactPath): Promise<ArtifactStat> {
 async function openArtifact(
   root: Root,
   path: ArtifactPath,
-  { range: wanted, ifRange }: OpenOptions,
+  options: OpenOptions,
 ): Promise<OpenArtifact> {
   const metadata = path.length > 0 && (await findMetadata(fileOf(root, path)))
   if (!metadata) {
@@ -90,22 +87,10 @@ async function openArtifact(
       ? isADirectory(path)
       : noSuchArtifact(path)
   }
-  const version = versionOf(metadata)
-  const isHonoured = wanted !== undefined && (ifRange === undefined || ifRange === version.etag)
-  const range = isHonoured ? resolveRange(wanted, version.totalBytes) : undefined
-  if (isHonoured && !range) {
-    return { ...version, sizeBytes: 0, range: 'unsatisfiable', body: Readable.from([]) }
-  }
-  const { start, end } = range ?? { start: 0, end: version.totalBytes - 1 }
-  const opened = { ...version, sizeBytes: end - start + 1, ...(range && { range }) }
-  if (opened.sizeBytes === 0) return { ...opened, body: Readable.from([]) }
   const file = fileOf(root, path, metadata.generation)
-  const stop = new AbortController()
-  const read = (at: number) => readGcsBody(file, { start: at, end, signal: stop.signal })
-  const check = range ? undefined : findCheck(path, String(metadata.metadata?.['sha256']))
-  const first = await read(start)
-  const body = resumableBody({ start, end, first, read, check, stop })
-  return await checkedEarly({ ...opened, body }, check)
+  const sha256 = String(metadata.metadata?.['sha256'])
+  const read: KnownObject['read'] = (span) => readGcsBody(file, span)
+  return await openObject({ path, version: versionOf(metadata), sha256, read }, options)
 }
 
 async function deleteArtifact(root: Root, path: ArtifactPath): Promise<void> {
