@@ -5,7 +5,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ServerConfig } from '../config.ts'
 import { MLFLOW_VERSION } from '../service.ts'
 import { sendErrorBody } from './error-response.ts'
-import { observeRequests } from './prometheus.ts'
 import type { Readiness } from './readiness.ts'
 import type { ServerParts } from './server.ts'
 
@@ -23,7 +22,10 @@ export async function mountService(
     app.get(`${prefix}/health`, async (_request, reply) => text(reply, 'OK'))
     app.get(`${prefix}/version`, async (_request, reply) => text(reply, MLFLOW_VERSION))
   }
-  if (config.exposesPrometheus) observeRequests(app, parts)
+  if (config.exposesPrometheus) {
+    const { observeRequests } = await import('./prometheus.ts')
+    observeRequests(app, parts)
+  }
   if (config.uiDirectory !== undefined) await mountPages(app, config.uiDirectory, config)
   app.setNotFoundHandler(notFound)
 }
