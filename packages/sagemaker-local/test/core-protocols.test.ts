@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { GetRoleCommand, IAMClient, SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam'
 import { ListTagsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker'
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { operations, restOperations } from '../src/operations/operations.ts'
 import { startTestPlane, type TestPlane } from './start-test-plane.ts'
 
 let running: TestPlane
@@ -51,6 +54,15 @@ test('the role trusts SageMaker and may do everything', async () => {
     ['s3:PutObject', 'allowed'],
     ['sagemaker:CreateTrainingJob', 'allowed'],
   ])
+})
+
+test('the documentation lists what is served, and nothing else', async () => {
+  const page = await readFile(join(import.meta.dirname, '../../../docs/sagemaker-local.md'), 'utf8')
+  const section = page.split('## What it answers')[1]?.split('\nS3 and')[0] ?? ''
+  const listed = [...section.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
+
+  const served = [...operations, ...restOperations].map(({ name }) => name)
+  expect(listed.toSorted()).toEqual(served.toSorted())
 })
 
 test('an operation that is not served is refused by its name', async () => {
