@@ -40,7 +40,7 @@ export function describeArtifactStore(
     replacesAtomically = true,
     knowsFirstByte = true,
     streamedMib = 256,
-    memoryMib = 64,
+    memoryMib = 96,
   }: BehaviourLimits = {},
 ) {
   describe(name, () => {
@@ -322,7 +322,7 @@ export function describeArtifactStore(
     })
 
     test(`streams ${streamedMib} MiB up and down in constant memory`, {
-      timeout: 120_000,
+      timeout: 300_000,
     }, async () => {
       // Collected before each sample: what counts is what the store holds on to.
       setFlagsFromString('--expose-gc')
