@@ -30,6 +30,14 @@ async function downgrade(database: DatabaseConfig): Promise<void> {
     await sql`drop table writer_witness`.execute(db)
     const drop = db.schema.dropIndex('run_by_end')
     await (kindOf(db) === 'mysql' ? drop.on('run') : drop).execute()
+    if (kindOf(db) === 'sqlite') {
+      await sql`drop index metric_tail_run`.execute(db)
+      await sql`create index metric_tail_run on metric_tail (run, id)`.execute(db)
+      await sql`
+        create index metric_tail_dirty on metric_tail (experiment, run) where folded = 0`.execute(
+        db,
+      )
+    }
     await sql`delete from kysely_migration where name = ${SECOND}`.execute(db)
   })
 }
@@ -63,6 +71,15 @@ async function countRows(db: Db): Promise<Record<string, number>> {
   return Object.fromEntries(counts.filter(([table]) => !/^metric_|^run_doc$/.test(table)))
 }
 
+/** How fresh points are indexed; nothing but where it has ever been otherwise. */
+async function tailIndexes(db: Db): Promise<unknown[]> {
+  if (kindOf(db) !== 'sqlite') return []
+  const indexes = sql`
+    select name, replace(sql, '"', '') as sql from sqlite_master
+    where tbl_name = 'metric_tail' and type = 'index' order by name`
+  return (await indexes.execute(db)).rows
+}
+
 const readRun = (server: TestServer, run_id: string) => server.client.runs.get({ run_id })
 
 test('a database of the first release is upgraded with all that is in it', async () => {
@@ -70,6 +87,7 @@ test('a database of the first release is upgraded with all that is in it', async
   const { run_id } = await fillRun(old, '0', 'old')
   const told = await readRun(old, run_id)
   const rows = await countRows(old.db)
+  const indexes = await tailIndexes(old.db)
   await downgrade(old.config.database)
 
   const states = await Promise.all(
@@ -85,6 +103,7 @@ test('a database of the first release is upgraded with all that is in it', async
     Array.from({ length: 10 }, () => []),
   )
   expect(await countRows(old.db)).toEqual(rows)
+  expect(await tailIndexes(old.db)).toEqual(indexes)
   await using again = await startServer((config) => ({ ...config, database: old.config.database }))
   expect(await readRun(again, run_id)).toEqual(told)
   await again.client.registeredModels.create({ name: 'after' })
