@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { readModel } from '@millrace/models/mlmodel'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { numericSignature } from './numeric-signature.ts'
 import { answerOnnx } from './onnx-answers.ts'
 import { readOnnxFiles } from './onnx-files.ts'
@@ -24,9 +24,6 @@ async function open(name: string) {
   const { graph, externalData } = await readOnnxFiles(folder + name, model)
   return loadOnnxModel(graph, externalData, numericSignature(model.signature))
 }
-
-// The first to load a model compiles the runtime, which takes seconds of a busy processor.
-vi.setConfig({ testTimeout: 60_000 })
 
 describe.each(Object.entries(answers))('the model %s', (name, stock) => {
   const kind = name.split('-')[0] ?? ''
