@@ -51,3 +51,18 @@ test('a key that is refused fails nobody else', async () => {
     'fulfilled',
   ])
 })
+
+test('reads do not wait for statements that hang', async () => {
+  const { reads, sent, end } = pausedReads()
+  const hanging = [reads.read('a'), reads.read('b')]
+  const waiting = reads.read('c')
+  await expect.poll(() => sent.length, { timeout: 20_000 }).toBe(3)
+  end(2)
+  expect(await waiting).toBe('c v3')
+  const next = reads.read('d')
+  end(3)
+  expect(await next).toBe('d v4')
+  end(0)
+  end(1)
+  expect(await Promise.all(hanging)).toEqual(['a v1', 'b v2'])
+})

@@ -4,6 +4,8 @@ import type { Db } from './dialect.ts'
 /** With one, everybody who comes while it is under way would wait for all of it. */
 const UNDER_WAY_MAX = 2
 const KEYS_MAX = 64
+/** A statement that takes longer, as on a connection that broke unheard, holds up no others. */
+const HELD_UP_MS = 1000
 
 interface Waiting<Value> {
   promise: Promise<Value | undefined>
@@ -34,15 +36,22 @@ export class GroupedReads<Key, Value> {
     return waiting.promise
   }
 
-  /** Answers whoever waits, until nobody does. */
+  /** Answers whoever waits, until nobody does or another has taken over. */
   async #readWaiting(): Promise<void> {
     this.#underWay++
-    while (this.#waiting.size > 0) {
+    let isSlow = false
+    while (this.#waiting.size > 0 && !isSlow) {
       const group = [...this.#waiting].slice(0, KEYS_MAX)
       for (const [key] of group) this.#waiting.delete(key)
+      const limit = setTimeout(() => {
+        isSlow = true
+        this.#underWay--
+        if (this.#waiting.size > 0) void this.#readWaiting()
+      }, HELD_UP_MS)
       await this.#answer(group)
+      clearTimeout(limit)
     }
-    this.#underWay--
+    if (!isSlow) this.#underWay--
   }
 
   async #answer(group: [Key, Waiting<Value>][]): Promise<void> {
