@@ -5,7 +5,7 @@ import { type MergedSeries, mergeSeries } from '../metrics/merged-series.ts'
 import { sortAndDropEquals } from '../metrics/point-order.ts'
 import { type Points, PointsBuilder, selectKeys } from '../metrics/points.ts'
 import type { RunRow } from './run-store.ts'
-import { readSealed, type Sealed } from './sealed-series.ts'
+import { readSealed } from './sealed-series.ts'
 
 const insertTail = insertRows('metric_tail', {
   columns: ['run', 'experiment', 'folded', 'n', 'data'],
@@ -27,27 +27,16 @@ export async function appendPoint(
   await insertTail(db, [{ run: run.id, experiment: run.experiment, folded: 0, n: 1, data }])
 }
 
-interface TailBlock {
-  id: number
-  data: Uint8Array
-}
-
-const selectTail = compileOnce<{ experiment: number; run: number }, TailBlock>((db, param) =>
-  db
-    .selectFrom('metric_tail')
-    .select(['id', 'data'])
-    .where('experiment', '=', param('experiment'))
-    .where('folded', 'in', [0, 1])
-    .where('run', '=', param('run'))
-    .orderBy('id'),
+const selectTail = compileOnce<{ experiment: number; run: number }, { data: Uint8Array }>(
+  (db, param) =>
+    db
+      .selectFrom('metric_tail')
+      .select('data')
+      .where('experiment', '=', param('experiment'))
+      .where('folded', 'in', [0, 1])
+      .where('run', '=', param('run'))
+      .orderBy('id'),
 )
-
-/** One metric of a run, and the rows that hold it. */
-export interface OpenSeries {
-  series: MergedSeries
-  tailIds: readonly number[]
-  sealed: Sealed
-}
 
 /**
  * All points of one metric of a run by (timestamp, step, value), each once. The tail is read before
@@ -58,11 +47,11 @@ export async function openSeries(
   db: Db,
   run: Pick<RunRow, 'id' | 'uuid' | 'experiment'>,
   key: number,
-): Promise<OpenSeries> {
+): Promise<MergedSeries> {
   const tail = await selectTail(db, { experiment: run.experiment, run: run.id })
   const sealed = await readSealed(db, run, key)
   const unsealed = new PointsBuilder()
   for (const { data } of tail) decodeBlockInto(unsealed, data)
   const fresh = sortAndDropEquals(selectKeys(unsealed.points(), new Set([key])))
-  return { series: mergeSeries(sealed.points, fresh), tailIds: tail.map(({ id }) => id), sealed }
+  return mergeSeries(sealed, fresh)
 }

@@ -82,7 +82,7 @@ async function findSeries(db: Db, run_id: string, metric_key: string): Promise<M
   const run = await findRun(db, run_id)
   if (run === undefined) return NO_SERIES
   const key = (await keyNames(db).find(db, [metric_key])).get(metric_key)
-  return key === undefined ? NO_SERIES : (await openSeries(db, run, key)).series
+  return key === undefined ? NO_SERIES : openSeries(db, run, key)
 }
 
 /** The series of those runs that there are. */

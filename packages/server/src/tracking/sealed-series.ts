@@ -14,8 +14,7 @@ import type { RunRow } from './run-store.ts'
 /** A shorter series is decoded in about the time that the look at its ids takes. */
 const KEPT_POINTS_MIN = 4096
 
-/** The sealed points of a series, and what tells them from those of another moment. */
-export interface Sealed {
+interface Sealed {
   chunks: number
   lastId: number
   points: Points
@@ -57,12 +56,12 @@ export async function readSealed(
   db: Db,
   { id: run, uuid }: Pick<RunRow, 'id' | 'uuid'>,
   key: number,
-): Promise<Sealed> {
+): Promise<Points> {
   const name = `${uuid} ${key}`
   const kept = keptSealed(db).find(name)
   if (kept !== undefined) {
     const [there] = await countChunks(db, { run, key })
-    if (there?.chunks === kept.chunks && there.last_id === kept.lastId) return kept
+    if (there?.chunks === kept.chunks && there.last_id === kept.lastId) return kept.points
   }
   const chunks = await selectChunks(db, { run, key })
   const only = new Set([key])
@@ -72,7 +71,6 @@ export async function readSealed(
   for (const each of decoded) builder.append(each)
   const points = sortAndDropEquals(builder.points())
   const lastId = chunks.reduce((last, { id }) => Math.max(last, id), 0)
-  const sealed = { chunks: chunks.length, lastId, points }
-  keptSealed(db).keep(name, sealed)
-  return sealed
+  keptSealed(db).keep(name, { chunks: chunks.length, lastId, points })
+  return points
 }

@@ -7,8 +7,9 @@ import type { RunRow } from './run-store.ts'
 type SeriesRun = Pick<RunRow, 'id' | 'uuid' | 'experiment'>
 
 /**
- * What tells the rows that hold a series from those of another moment. Tail rows only come and, with
- * a new chunk of that run, go; so their number, ends and sum cannot come to the same again.
+ * What tells the rows of a run's points from those of another moment. Tail rows only come and, with a
+ * new chunk of that run, go, and the chunk has a higher id than any before it. An id of a tail row may
+ * come again, so all chunks of the run count, whatever metric is in them.
  */
 type State = readonly number[]
 
@@ -31,19 +32,19 @@ export async function readWholeSeries(
 ): Promise<Map<number, Points>> {
   const series = new Map<number, Points>()
   if (runs.length === 0) return series
-  const states = await readStates(db, runs, key)
+  const states = await readStates(db, runs)
   for (const run of runs) {
     const name = `${run.uuid} ${key}`
     const known = kept(db).find(name)
-    if (known !== undefined && isSame(known.state, states(run.id))) {
+    const state = states(run.id)
+    if (known !== undefined && isSame(known.state, state)) {
       series.set(run.id, known.points)
       continue
     }
-    const { series: merged, tailIds, sealed } = await openSeries(db, run, key)
+    // No older than the state: when it is newer, the next look finds another state.
+    const merged = await openSeries(db, run, key)
     const points = merged.slice(0, merged.n)
-    const sum = tailIds.reduce((total, id) => total + id, 0)
-    const tail = [tailIds.length, tailIds[0] ?? 0, tailIds.at(-1) ?? 0, sum]
-    kept(db).keep(name, { state: [...tail, sealed.chunks, sealed.lastId], points })
+    kept(db).keep(name, { state, points })
     series.set(run.id, points)
   }
   return series
@@ -53,12 +54,7 @@ function isSame(a: State, b: State): boolean {
   return a.length === b.length && a.every((each, i) => each === b[i])
 }
 
-/** The state of every series; the tail is looked at before the chunks, as `openSeries` reads them. */
-async function readStates(
-  db: Db,
-  runs: readonly SeriesRun[],
-  key: number,
-): Promise<(run: number) => State> {
+async function readStates(db: Db, runs: readonly SeriesRun[]): Promise<(run: number) => State> {
   const ids = runs.map(({ id }) => id)
   const tails = await db
     .selectFrom('metric_tail')
@@ -82,8 +78,6 @@ async function readStates(
       fn.max<number>('id').as('last'),
     ])
     .where('run', 'in', ids)
-    .where('last_key', '>=', key)
-    .where('first_key', '<=', key)
     .groupBy('run')
     .execute()
   const tailOf = new Map(tails.map((each) => [each.run, each]))
