@@ -37,7 +37,7 @@ async function measure(size: number): Promise<void> {
     await db.transaction().execute((db) => fill(db, size))
     let from = 0
     const page = async () => {
-      const { series } = await openSeries(db, RUN, KEY)
+      const series = await openSeries(db, RUN, KEY)
       series.slice(from, from + PAGE)
       from = (from + PAGE) % size
     }

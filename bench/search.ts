@@ -62,7 +62,7 @@ const QUESTIONS: { what: string; filter?: string; orderBy?: string[]; page?: num
   { what: 'by param', orderBy: ['params.p2'] },
   { what: 'by param, param =', filter: "params.p1 = 'x3'", orderBy: ['params.p2 DESC'] },
   { what: 'by metric, then param (no index)', orderBy: ['metrics.m9', 'params.p2'] },
-  { what: 'by end time (no index)', orderBy: ['end_time'] },
+  { what: 'by end time', orderBy: ['end_time'] },
 ]
 
 const insertRuns = insertRows('run', {
