@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describeDatabase, type OptionValues, readConfig } from '@millrace/server/config'
+import { findMisspelt } from '@millrace/server/misspelt-settings'
 import { REFUSED_OPTIONS, SERVER_OPTIONS, type ServerOption } from '@millrace/server/server-options'
 import { type Command, Option } from 'commander'
 import { announcePlane, startPlaneBeside } from './server-plane.ts'
@@ -50,6 +51,9 @@ async function runServer(flags: OptionValues): Promise<void> {
   for (const { name, ignoredBecause } of SERVER_OPTIONS) {
     if (ignoredBecause === undefined || flags[name] === undefined) continue
     process.stderr.write(`millrace: --${name} is not used: ${ignoredBecause}.\n`)
+  }
+  for (const { name, meant } of isWorker() ? [] : findMisspelt(process.env)) {
+    process.stderr.write(`millrace: ${name} is not a setting; was ${meant} meant?\n`)
   }
   const hasPages = existsSync(UI_DIRECTORY)
   const config = readConfig(flags, process.env, hasPages ? UI_DIRECTORY : undefined)
