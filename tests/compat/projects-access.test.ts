@@ -243,15 +243,7 @@ async function ours(): Promise<void> {
   await stopped([...run, '-e', 'wait', '-c', JSON.stringify(config)])
   const data = `s3://sagemaker-us-east-1-${ACCOUNT}/sagemaker/projects/`
   const batch = ['--input-data-type', 'S3Prefix', '-u', data, '--content-type', 'text/csv']
-  const transform = [
-    '-n',
-    'mlflow-batch',
-    ...batch,
-    '-o',
-    `${data}answers`,
-    '--archive',
-    '--async',
-  ]
+  const transform = ['-n', 'mlflow-batch', ...batch, '-o', `${data}answers`, '--archive', '--async']
   await millrace('sagemaker', 'deploy-transform-job', ...transform, ...model, ...uploaded)
   await millrace('sagemaker', 'terminate-transform-job', '-n', 'mlflow-batch', '-r', 'us-east-1')
   const doctor = ['doctor', 'aws', '--policy', 'sagemaker', '--policy', 'job']
