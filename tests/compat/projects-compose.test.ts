@@ -65,7 +65,7 @@ test('what its services mount, join and wait for is there', () => {
 })
 
 test('the tracker is given settings that the server reads, and its port is open to this machine alone', () => {
-  const known = SERVER_OPTIONS.flatMap(({ env = [] }) => env)
+  const known = SERVER_OPTIONS.flatMap(({ env }) => env)
   // The credentials are read by the AWS client itself.
   const given = Object.keys(services['tracker']?.environment ?? {}).filter(
     (variable) => !/^AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)$/.test(variable),
