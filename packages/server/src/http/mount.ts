@@ -119,9 +119,9 @@ function describeCreate(request: FastifyRequest, input: unknown): CreateRequest 
   // A connection for one request alone says nothing by its end.
   const staysOpen = raw.httpVersion === '1.1' && headers.connection?.toLowerCase() !== 'close'
   const isOfMlflow = headers['user-agent']?.startsWith('mlflow-python-client/') === true
-  const hasKey = headers['idempotency-key'] !== undefined
-  const isStamped = hasKey || (isOfMlflow && isRecent && staysOpen)
-  return { key: () => hashOf(request), socket: raw.socket, isStamped }
+  const isStamped = isOfMlflow && isRecent && staysOpen
+  const isKeyed = headers['idempotency-key'] !== undefined
+  return { key: () => hashOf(request), socket: raw.socket, isStamped, isKeyed }
 }
 
 function hashOf({ method, url, body, headers }: FastifyRequest): string {

@@ -36,7 +36,12 @@ beforeEach(() => {
   made = 0
 })
 const make = async () => ++made
-const request = (socket: Socket, isStamped = false) => ({ key: () => 'create', socket, isStamped })
+const request = (socket: Socket, isStamped = false, isKeyed = false) => ({
+  key: () => 'create',
+  socket,
+  isStamped,
+  isKeyed,
+})
 
 /** Answers a create and has its connection end the way that `end` does. */
 async function answerAndEnd(isStamped: boolean, end: (client: Socket) => unknown): Promise<void> {
@@ -118,4 +123,14 @@ test('a create that failed is tried again', async () => {
   await closed
 
   expect(await answerAgain()).toBe(1)
+})
+
+test('a create with a key of its client is done once, though its connection holds', async () => {
+  const { client, socket } = await openConnection()
+  const ask = (run = make) => answers.answer(request(socket, false, true), run)
+  const failing = ask(() => Promise.reject(new Error('no')))
+  await expect(failing).rejects.toThrow('no')
+
+  expect([await ask(), await ask(), made]).toEqual([1, 1, 1])
+  client.destroy()
 })
