@@ -50,9 +50,19 @@ const ORPHANS: Record<string, string> = {
     select uuid from run where (stage = 1) <> (deleted_time is not null)`,
 }
 
-/** Everything in a database of ours that cannot be there, where no server is running on it. */
+/**
+ * Everything in a database of ours that cannot be there, as of one moment of it; in a SQLite file,
+ * where no server is running on it.
+ */
 export async function checkDatabase(db: Db): Promise<string[]> {
-  const broken = kindOf(db) === 'sqlite' ? await findBrokenFile(db) : []
+  if (kindOf(db) !== 'sqlite') {
+    return db.transaction().setIsolationLevel('repeatable read').execute(findBrokenRows)
+  }
+  return [...(await findBrokenFile(db)), ...(await findBrokenRows(db))]
+}
+
+async function findBrokenRows(db: Db): Promise<string[]> {
+  const broken: string[] = []
   for (const [what, statement] of Object.entries(ORPHANS)) {
     const { rows } = await sql.raw<Record<string, unknown>>(statement).execute(db)
     if (rows.length > 0) broken.push(`${what}: ${JSON.stringify(rows[0])} (${rows.length} in all)`)
