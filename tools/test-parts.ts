@@ -64,7 +64,7 @@ export const parts: Record<string, Step[]> = {
   ]),
   compat: [
     ...pythonEnvironmentNames
-      .filter((name) => /^(mlflow|sagemaker)-\d/.test(name))
+      .filter((name) => /^(mlflow|sagemaker)-\d|^xgboost$/.test(name))
       .map((name) => setUpStep(name, () => setUpPython(name))),
     setUpStep('postgresql', () => ensureDatabaseServer('postgresql')),
     vitestStep('compat', ['tests/compat', ...HIDDEN_BELOW_TMP]),

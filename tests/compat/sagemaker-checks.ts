@@ -63,12 +63,13 @@ async function runChecks(
   const folder = mkdtempSync(join(tmpdir(), 'millrace-sdk-'))
   try {
     const images = join(folder, 'images.yaml')
-    // The environment of another test has scikit-learn: making one like the image's takes a minute.
+    // Environments of the tests have what is needed: making one like the image's takes a minute.
     const interpreter = JSON.stringify(pythonOf('mlflow-3.17.2'))
     writeFileSync(
       images,
       `images:\n` +
         `  - { image: '*/sagemaker-scikit-learn:*', interpreter: ${interpreter} }\n` +
+        `  - { image: '*/sagemaker-xgboost:*', interpreter: ${JSON.stringify(pythonOf('xgboost'))} }\n` +
         `  - { image: '*/mlflow-pyfunc:*', interpreter: ${interpreter} }\n` +
         `  - { image: '*/python-training:*', interpreter: ${interpreter} }\n`,
     )
