@@ -9,7 +9,11 @@ export interface Counts {
   problems: number
   /** Paths of the files in which something failed, from the root of the repository. */
   failedFiles: string[]
+  /** The files that took longest, in seconds with what they import. */
+  slowest: { file: string; seconds: number }[]
 }
+
+const SLOWEST_COUNT = 5
 
 /** Writes the counts of a run as JSON to the file that MILLRACE_TEST_COUNTS names. */
 export default class CountReporter implements Reporter {
@@ -20,11 +24,23 @@ export default class CountReporter implements Reporter {
       skips: [],
       problems: unhandledErrors.length,
       failedFiles: [],
+      slowest: testModules
+        .map((testModule) => ({
+          file: testModule.relativeModuleId,
+          seconds: secondsOf(testModule),
+        }))
+        .sort((a, b) => b.seconds - a.seconds)
+        .slice(0, SLOWEST_COUNT),
     }
     for (const testModule of testModules) count(testModule, counts)
     const file = process.env['MILLRACE_TEST_COUNTS']
     if (file) writeFileSync(file, JSON.stringify(counts))
   }
+}
+
+function secondsOf(testModule: TestModule): number {
+  const { collectDuration, duration } = testModule.diagnostic()
+  return Math.round((collectDuration + duration) / 1000)
 }
 
 function count(testModule: TestModule, counts: Counts) {

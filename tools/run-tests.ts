@@ -2,6 +2,9 @@ import { parseArgs } from 'node:util'
 import { parts } from './test-parts.ts'
 import type { StepResult } from './test-step.ts'
 
+/** Of a step that takes longer it is said what takes so long. */
+const SLOW_SECONDS = 60
+
 /**
  * Runs parts of the tests and prints a line for each step that counted something, then what needed a
  * second try, then skips with their reasons, then `N passed, N failed` alone on a line. Returns the
@@ -16,17 +19,28 @@ export async function runTests(names: string[]): Promise<number> {
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
     if (result.passed + result.failed + result.skips.length === 0) continue
     console.log(`${step.name.padEnd(22)} ${seconds.padStart(7)} s  ${counts([result])}`)
+    if (Number(seconds) > SLOW_SECONDS && result.slowest) {
+      const files = result.slowest.map(({ file, seconds }) => `${file} ${seconds} s`)
+      console.log(`  slowest: ${files.join(', ')}`)
+    }
     if (result.failed > 0) console.log(`\n${result.output}\n`)
   }
 
-  for (const file of results.flatMap(({ secondTries = [] }) => secondTries)) {
-    console.log(`passed at the second try: ${file}`)
+  for (const { secondTries = [], output } of results) {
+    if (secondTries.length === 0) continue
+    console.log(`passed at the second try: ${secondTries.join(', ')}`)
+    console.log(output.split('\n').filter(isReason).join('\n'))
   }
   for (const { name, reason } of results.flatMap(({ skips }) => skips)) {
     console.log(`skipped: ${name}: ${reason}`)
   }
   console.log(counts(results))
   return results.some(({ failed }) => failed > 0) ? 1 : 0
+}
+
+/** A line of vitest that names what failed, or says why. */
+function isReason(line: string): boolean {
+  return /^ FAIL |^\w*Error\b/.test(line)
 }
 
 function counts(results: StepResult[]): string {

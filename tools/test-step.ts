@@ -18,6 +18,8 @@ export interface StepResult {
   output: string
   /** Files of tests that failed at first and passed when they were run once more by themselves. */
   secondTries?: string[]
+  /** The files that took longest. */
+  slowest?: Counts['slowest']
 }
 
 // A step that hangs must not take the whole run with it.
@@ -92,7 +94,7 @@ async function runVitest(name: string, args: string[], env: Record<string, strin
 function counted(file: string, code: number | string) {
   if (!existsSync(file)) return { passed: 0, failed: 1, skips: [], problems: 1, failedFiles: [] }
   const counts = JSON.parse(readFileSync(file, 'utf8')) as Counts
-  const { passed, failed, skips, problems, failedFiles } = counts
+  const { passed, failed, skips, problems, failedFiles, slowest } = counts
   const allFailed = failed + problems
   return {
     passed,
@@ -100,6 +102,7 @@ function counted(file: string, code: number | string) {
     skips,
     problems,
     failedFiles,
+    slowest,
   }
 }
 
