@@ -36,6 +36,11 @@ const ON_EVERY_DATABASE = [
   'packages/server/test/start-refusals',
 ]
 
+/** What tests of behaviour use besides the server: S3, and a stock client. */
+const STORES_AND_CLIENT = (['moto', 'mlflow-3.17.2'] as const).map((name) =>
+  setUpStep(name, () => setUpPython(name)),
+)
+
 /** The parts of the test run by the name that `npm test -- --only` takes, in the order they run. */
 export const parts: Record<string, Step[]> = {
   check: [
@@ -46,7 +51,7 @@ export const parts: Record<string, Step[]> = {
     vitestStep('tidy', ['tools/tidy']),
   ],
   unit: [
-    setUpStep('moto', () => setUpPython('moto')),
+    ...STORES_AND_CLIENT,
     setUpStep('gcs', () => setUpPython('gcs')),
     // Some tests of the control plane ask an SDK, beside those that the SDKs' own are.
     setUpStep('sagemaker-2.257', () => setUpPython('sagemaker-2.257')),
@@ -58,10 +63,13 @@ export const parts: Record<string, Step[]> = {
       '--exclude=packages/server/test/replicas.test.ts',
     ]),
   ],
-  databases: (['postgresql', 'mariadb'] as const).flatMap((kind) => [
-    setUpStep(kind, () => ensureDatabaseServer(kind)),
-    vitestStep(`unit on ${kind}`, ON_EVERY_DATABASE, { MILLRACE_TEST_DATABASE: kind }),
-  ]),
+  databases: [
+    ...STORES_AND_CLIENT,
+    ...(['postgresql', 'mariadb'] as const).flatMap((kind) => [
+      setUpStep(kind, () => ensureDatabaseServer(kind)),
+      vitestStep(`unit on ${kind}`, ON_EVERY_DATABASE, { MILLRACE_TEST_DATABASE: kind }),
+    ]),
+  ],
   compat: [
     ...pythonEnvironmentNames
       .filter((name) => /^(mlflow|sagemaker)-\d|^xgboost$/.test(name))
