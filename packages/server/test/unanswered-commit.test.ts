@@ -10,7 +10,10 @@ vi.setConfig({ testTimeout: 60_000 })
 let server: TestServer
 let wire: CommitWire
 
-/** There is no wire to SQLite. */
+test.each(testDatabase === 'sqlite' ? [testDatabase] : [])('%s has no wire to cut', (kind) => {
+  expect(kind).toBe('sqlite')
+})
+
 const cases = testDatabase === 'sqlite' ? [] : (['commit', 'answer'] as const)
 
 describe.each(cases)('where the %s is lost', (loses) => {
