@@ -1,5 +1,5 @@
 import { ApiError } from '@millrace/api/errors'
-import type { Db } from './dialect.ts'
+import { type Db, perAdapter } from './dialect.ts'
 
 /** With one, everybody who comes while it is under way would wait for all of it. */
 const UNDER_WAY_MAX = 2
@@ -74,14 +74,6 @@ export class GroupedReads<Key, Value> {
 export function groupedRead<Key, Value>(
   readAll: (db: Db, keys: Key[]) => Promise<ReadonlyMap<Key, Value>>,
 ): (db: Db, key: Key) => Promise<Value | undefined> {
-  const byAdapter = new WeakMap<object, GroupedReads<Key, Value>>()
-  return (db, key) => {
-    const { adapter } = db.getExecutor()
-    let reads = byAdapter.get(adapter)
-    if (reads === undefined) {
-      reads = new GroupedReads((keys) => readAll(db, keys))
-      byAdapter.set(adapter, reads)
-    }
-    return reads.read(key)
-  }
+  const readsOf = perAdapter((db) => new GroupedReads<Key, Value>((keys) => readAll(db, keys)))
+  return (db, key) => readsOf(db).read(key)
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 
 /** Where a create came from, and what tells it from every other one. */
 export interface CreateRequest {
-  /** The same for the same request sent again; only asked for when a connection was lost. */
+  /** The same for the same request sent again; of one without a client's key, asked for rarely. */
   key(): string
   socket: Socket
   /** Whether the request holds the moment at which it was made, so that no two are alike by chance. */

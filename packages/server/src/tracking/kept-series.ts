@@ -1,4 +1,4 @@
-import type { Db } from '../db/dialect.ts'
+import { perAdapter } from '../db/dialect.ts'
 import type { Points } from '../metrics/points.ts'
 
 interface Bounds {
@@ -45,17 +45,6 @@ class KeptSeries<Kept extends { points: Points }> {
 }
 
 /** Decoded series that stay in memory within bounds, for each database its own. */
-export function keptSeries<Kept extends { points: Points }>(
-  bounds: Bounds,
-): (db: Db) => KeptSeries<Kept> {
-  const byDatabase = new WeakMap<object, KeptSeries<Kept>>()
-  return (db) => {
-    const { adapter } = db.getExecutor()
-    let kept = byDatabase.get(adapter)
-    if (kept === undefined) {
-      kept = new KeptSeries<Kept>(bounds)
-      byDatabase.set(adapter, kept)
-    }
-    return kept
-  }
+export function keptSeries<Kept extends { points: Points }>(bounds: Bounds) {
+  return perAdapter(() => new KeptSeries<Kept>(bounds))
 }

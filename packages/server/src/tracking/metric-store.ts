@@ -52,6 +52,5 @@ export async function openSeries(
   const sealed = await readSealed(db, run, key)
   const unsealed = new PointsBuilder()
   for (const { data } of tail) decodeBlockInto(unsealed, data)
-  const fresh = sortAndDropEquals(selectKeys(unsealed.points(), new Set([key])))
-  return mergeSeries(sealed, fresh)
+  return mergeSeries(sealed, sortAndDropEquals(selectKeys(unsealed.points(), new Set([key]))))
 }
