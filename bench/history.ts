@@ -9,7 +9,8 @@ import { openSqliteFile, sqliteDialect } from '../packages/server/src/db/sqlite-
 import { encodeChunk } from '../packages/server/src/metrics/chunk-codec.ts'
 import { type Points, PointsBuilder } from '../packages/server/src/metrics/points.ts'
 import { samplePoints } from '../packages/server/src/metrics/sampling.ts'
-import { appendPoints, openSeries } from '../packages/server/src/tracking/metric-store.ts'
+import { appendPoints } from '../packages/server/src/tracking/metric-store.ts'
+import { readPage } from '../packages/server/src/tracking/series-pages.ts'
 import { readWholeSeries } from '../packages/server/src/tracking/whole-series.ts'
 
 /**
@@ -37,8 +38,7 @@ async function measure(size: number): Promise<void> {
     await db.transaction().execute((db) => fill(db, size))
     let from = 0
     const page = async () => {
-      const series = await openSeries(db, RUN, KEY)
-      series.slice(from, from + PAGE)
+      await readPage(db, { run: RUN, key: KEY }, { from, to: from + PAGE })
       from = (from + PAGE) % size
     }
     const sample = async () => {
@@ -63,9 +63,10 @@ async function measure(size: number): Promise<void> {
 async function fill(db: Db, size: number): Promise<void> {
   for (let from = 0; from < size; from += CHUNK) {
     const points = line(from, Math.min(size, from + CHUNK))
-    const steps = { min_step: from, max_step: from + points.n - 1 }
+    const last = from + points.n - 1
+    const range = { min_step: from, max_step: last, min_ts: 1000 + from, max_ts: 1000 + last }
     const data = encodeChunk(points)
-    const chunk = { level: 2, n: points.n, first_key: KEY, last_key: KEY, ...steps, data }
+    const chunk = { level: 2, n: points.n, first_key: KEY, last_key: KEY, ...range, data }
     const owner = { run: RUN.id, experiment: RUN.experiment }
     await db
       .insertInto('metric_chunk')

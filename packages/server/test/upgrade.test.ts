@@ -20,7 +20,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 const DYING = join(import.meta.dirname, 'dying-upgrade.ts')
-const SECOND = '0002-witness-and-end-time'
+const SECOND = '0002-witness-and-times'
 
 vi.setConfig({ testTimeout: 180_000 })
 
@@ -28,6 +28,9 @@ vi.setConfig({ testTimeout: 180_000 })
 async function downgrade(database: DatabaseConfig): Promise<void> {
   await withDatabase(database, async (db) => {
     await sql`drop table writer_witness`.execute(db)
+    for (const column of ['min_ts', 'max_ts']) {
+      await db.schema.alterTable('metric_chunk').dropColumn(column).execute()
+    }
     const drop = db.schema.dropIndex('run_by_end')
     await (kindOf(db) === 'mysql' ? drop.on('run') : drop).execute()
     if (kindOf(db) === 'sqlite') {

@@ -6,7 +6,7 @@ import type { Schema } from './schema.ts'
 /** Every migration in order; the list only grows. Loaded when there is something to migrate. */
 export const MIGRATIONS: Record<string, () => Promise<Migration>> = {
   '0001-initial': () => import('./migrations/0001-initial.ts'),
-  '0002-witness-and-end-time': () => import('./migrations/0002-witness-and-end-time.ts'),
+  '0002-witness-and-times': () => import('./migrations/0002-witness-and-times.ts'),
 }
 
 /** How the schema of a database compares with what this program needs. */

@@ -75,6 +75,9 @@ export interface MetricChunkTable {
   n: number
   min_step: Int64
   max_step: Int64
+  /** Null in chunks of the first release. */
+  min_ts: Int64 | null
+  max_ts: Int64 | null
   data: Uint8Array
 }
 

@@ -82,7 +82,7 @@ describe('a chunk', () => {
     expect(() => encodeChunk(points)).toThrow('metric key 1 after 2')
   })
 
-  test('is described by its keys and its least and greatest step', () => {
+  test('is described by its keys, and its least and greatest step and time', () => {
     const points = pointsOf([
       [3, 5, 0, 0],
       [3, -(2n ** 63n), 1, 0],
@@ -93,8 +93,8 @@ describe('a chunk', () => {
     expect(describeChunk(points)).toEqual({
       firstKey: 3,
       lastKey: 9,
-      minStep: -(2n ** 63n),
-      maxStep: 2n ** 63n - 1n,
+      steps: [-(2n ** 63n), 2n ** 63n - 1n],
+      timestamps: [0, 1],
     })
   })
 })

@@ -72,22 +72,26 @@ function endOfChunk({ n, keys }: Points, from: number): number {
 export function describeChunk(points: Points): {
   firstKey: number
   lastKey: number
-  minStep: Int64
-  maxStep: Int64
+  steps: [least: Int64, greatest: Int64]
+  timestamps: [least: Int64, greatest: Int64]
 } {
-  const steps = orderColumn(points.steps)
-  let least = 0
-  let greatest = 0
-  for (let i = 1; i < points.n; i++) {
-    if ((steps[i] as number) < (steps[least] as number)) least = i
-    if ((steps[i] as number) > (steps[greatest] as number)) greatest = i
-  }
   return {
     firstKey: points.keys[0] as number,
     lastKey: points.keys[points.n - 1] as number,
-    minStep: intAt(points.steps, least),
-    maxStep: intAt(points.steps, greatest),
+    steps: extremes(points.steps),
+    timestamps: extremes(points.timestamps),
   }
+}
+
+function extremes(column: Ints): [least: Int64, greatest: Int64] {
+  const ordered = orderColumn(column)
+  let least = 0
+  let greatest = 0
+  for (let i = 1; i < column.length; i++) {
+    if ((ordered[i] as number) < (ordered[least] as number)) least = i
+    if ((ordered[i] as number) > (ordered[greatest] as number)) greatest = i
+  }
+  return [intAt(column, least), intAt(column, greatest)]
 }
 
 let scratch = new Uint8Array(bytesMax(CHUNK_POINTS))

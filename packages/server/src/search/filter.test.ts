@@ -122,7 +122,8 @@ describe('parseFilter', () => {
       const message = refusal(() => parseFilter(filter, grammar))
       expect(message).not.toEqual('accepted')
       expect(message.length).toBeLessThan(6000)
-      expect(process.cpuUsage(start).user / 1000).toBeLessThan(500)
+      // What is quadratic in these lengths takes minutes.
+      expect(process.cpuUsage(start).user / 1000).toBeLessThan(3000)
     }
   })
 

@@ -143,7 +143,7 @@ interface ChunkOwner {
 
 async function insertChunks(db: Db, owner: ChunkOwner, unsorted: Points): Promise<void> {
   for (const points of cutChunks(sortAndDropEquals(unsorted))) {
-    const { firstKey, lastKey, minStep, maxStep } = describeChunk(points)
+    const { firstKey, lastKey, steps, timestamps } = describeChunk(points)
     await db
       .insertInto('metric_chunk')
       .values({
@@ -151,8 +151,10 @@ async function insertChunks(db: Db, owner: ChunkOwner, unsorted: Points): Promis
         first_key: firstKey,
         last_key: lastKey,
         n: points.n,
-        min_step: minStep,
-        max_step: maxStep,
+        min_step: steps[0],
+        max_step: steps[1],
+        min_ts: timestamps[0],
+        max_ts: timestamps[1],
         data: encodeChunk(points),
       })
       .execute()

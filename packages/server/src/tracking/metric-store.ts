@@ -38,6 +38,18 @@ const selectTail = compileOnce<{ experiment: number; run: number }, { data: Uint
       .orderBy('id'),
 )
 
+/** What is not sealed of one metric of a run, by (timestamp, step, value) and each point once. */
+export async function readUnsealed(
+  db: Db,
+  run: Pick<RunRow, 'id' | 'experiment'>,
+  key: number,
+): Promise<Points> {
+  const tail = await selectTail(db, { experiment: run.experiment, run: run.id })
+  const unsealed = new PointsBuilder()
+  for (const { data } of tail) decodeBlockInto(unsealed, data)
+  return sortAndDropEquals(selectKeys(unsealed.points(), new Set([key])))
+}
+
 /**
  * All points of one metric of a run by (timestamp, step, value), each once. The tail is read before
  * the chunks: a point that is sealed in between is then seen twice and drops out, and none is
@@ -48,9 +60,6 @@ export async function openSeries(
   run: Pick<RunRow, 'id' | 'uuid' | 'experiment'>,
   key: number,
 ): Promise<MergedSeries> {
-  const tail = await selectTail(db, { experiment: run.experiment, run: run.id })
-  const sealed = await readSealed(db, run, key)
-  const unsealed = new PointsBuilder()
-  for (const { data } of tail) decodeBlockInto(unsealed, data)
-  return mergeSeries(sealed, sortAndDropEquals(selectKeys(unsealed.points(), new Set([key]))))
+  const unsealed = await readUnsealed(db, run, key)
+  return mergeSeries(await readSealed(db, run, key), unsealed)
 }

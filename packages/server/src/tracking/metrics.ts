@@ -4,13 +4,12 @@ import { HISTORY_BULK_MAX, HISTORY_INTERVAL_MAX, HISTORY_RUNS_MAX } from '@millr
 import type { Db } from '../db/dialect.ts'
 import { keyNames } from '../db/key-names.ts'
 import { type Handlers, JsonText } from '../handlers.ts'
-import type { MergedSeries } from '../metrics/merged-series.ts'
 import { intAt, type Points, PointsBuilder } from '../metrics/points.ts'
 import { type StepRange, samplePoints } from '../metrics/sampling.ts'
 import { parsePageToken } from '../search/page-token.ts'
-import { openSeries } from './metric-store.ts'
 import { doubleText } from './run-reading.ts'
 import { findRun, requireRunId } from './run-store.ts'
+import { readPage, type SeriesName } from './series-pages.ts'
 import { readWholeSeries } from './whole-series.ts'
 
 export const metrics: Handlers<Api['metrics']> = {
@@ -18,10 +17,11 @@ export const metrics: Handlers<Api['metrics']> = {
     const { metric_key, max_results, page_token } = input
     if (max_results !== undefined && max_results <= 0) throw badMaxResults(max_results)
     const offset = parseOffsetToken(page_token)
-    const series = await findSeries(db, requireRunId(input), metric_key)
-    const to = max_results === undefined ? series.n : offset + Number(max_results)
-    const page = series.slice(offset, to)
-    const token = to < series.n ? `,"next_page_token":"${formatOffsetToken(to)}"` : ''
+    const to = max_results === undefined ? Infinity : offset + Number(max_results)
+    const found = await findSeries(db, requireRunId(input), metric_key)
+    if (found === undefined) return new JsonText('{}')
+    const { points: page, hasMore } = await readPage(db, found, { from: offset, to })
+    const token = hasMore ? `,"next_page_token":"${formatOffsetToken(to)}"` : ''
     if (page.n === 0) return new JsonText('{}')
     return new JsonText(`{"metrics":[${pointTexts(metric_key, page).join(',')}]${token}}`)
   },
@@ -56,9 +56,10 @@ export const metrics: Handlers<Api['metrics']> = {
     const max = Math.min(Number(max_results ?? HISTORY_BULK_MAX), HISTORY_BULK_MAX)
     const texts: string[] = []
     for (const run_id of [...new Set(run_ids)].sort()) {
-      const series = await findSeries(db, run_id, metric_key)
-      const page = series.slice(0, max - texts.length)
-      texts.push(...pointTexts(metric_key, page, run_id))
+      const found = await findSeries(db, run_id, metric_key)
+      if (found === undefined) continue
+      const { points } = await readPage(db, found, { from: 0, to: max - texts.length })
+      texts.push(...pointTexts(metric_key, points, run_id))
     }
     return new JsonText(`{"metrics":[${texts.join(',')}]}`)
   },
@@ -75,14 +76,17 @@ function formatOffsetToken(offset: number): string {
 }
 
 const NO_POINTS = new PointsBuilder(0).points()
-const NO_SERIES: MergedSeries = { n: 0, slice: () => NO_POINTS }
 
-/** The series of a run; empty when the run or the metric is unknown, as in MLflow 3.17. */
-async function findSeries(db: Db, run_id: string, metric_key: string): Promise<MergedSeries> {
+/** The series of a run; undefined, which answers as an empty one, as in MLflow 3.17, when the run or the metric is unknown. */
+async function findSeries(
+  db: Db,
+  run_id: string,
+  metric_key: string,
+): Promise<SeriesName | undefined> {
   const run = await findRun(db, run_id)
-  if (run === undefined) return NO_SERIES
+  if (run === undefined) return undefined
   const key = (await keyNames(db).find(db, [metric_key])).get(metric_key)
-  return key === undefined ? NO_SERIES : openSeries(db, run, key)
+  return key === undefined ? undefined : { run, key }
 }
 
 /** The series of those runs that there are. */

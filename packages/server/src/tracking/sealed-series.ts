@@ -20,7 +20,10 @@ interface Sealed {
   points: Points
 }
 
-const keptSealed = keptSeries<Sealed>({ pointsMin: KEPT_POINTS_MIN, pointsMax: 2_000_000 })
+/** Of all series together; a longer one is never kept. */
+export const KEPT_POINTS_MAX = 2_000_000
+
+const keptSealed = keptSeries<Sealed>({ pointsMin: KEPT_POINTS_MIN, pointsMax: KEPT_POINTS_MAX })
 
 interface OfKey extends Record<string, unknown> {
   run: number

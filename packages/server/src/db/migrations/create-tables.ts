@@ -106,6 +106,25 @@ export async function createIndex(
   await sql.raw(inDialect(kind, statement)).execute(db)
 }
 
+/** Adds a column that may be null, of a type as in a `Table`, unless it is there. */
+export async function addColumn(
+  db: Kysely<Schema>,
+  table: string,
+  name: string,
+  word: string,
+): Promise<void> {
+  const kind = kindOf(db)
+  const { rows } = await (kind === 'sqlite'
+    ? sql`select 1 from pragma_table_info(${table}) where name = ${name}`
+    : sql`select 1 from information_schema.columns
+          where table_schema = ${sql.raw(kind === 'mysql' ? 'database()' : 'current_schema()')}
+          and table_name = ${table} and column_name = ${name}`
+  ).execute(db)
+  if (rows.length > 0) return
+  const [line = ''] = columnLines(kind, { name: table, columns: { [name]: word } })
+  await sql.raw(inDialect(kind, `alter table ${table} add column ${line}`)).execute(db)
+}
+
 function columnLines(kind: DatabaseKind, { columns }: Table): string[] {
   return Object.entries(columns).map(([name, word]) => {
     const isNullable = word.endsWith('?')

@@ -1,11 +1,11 @@
 import { type Kysely, sql } from 'kysely'
 import { kindOf } from '../dialect.ts'
 import type { Schema } from '../schema.ts'
-import { createIndex, createTables } from './create-tables.ts'
+import { addColumn, createIndex, createTables } from './create-tables.ts'
 
 /**
- * A table by which writers know whether a commit that was not answered is stored, and an index that
- * has the order of the ends of runs. Fresh points of the first release had two indexes, where one does
+ * A table by which writers know whether a commit that was not answered is stored, an index that has
+ * the order of the ends of runs, and the times that a chunk spans, unknown of older ones. Fresh points of the first release had two indexes, where one does
  * for what they are asked, and costs a write a page less.
  */
 export async function up(db: Kysely<Schema>): Promise<void> {
@@ -17,6 +17,8 @@ export async function up(db: Kysely<Schema>): Promise<void> {
     },
   ])
   await createIndex(db, 'run', 'run_by_end', ['experiment', 'stage', 'end_time'])
+  await addColumn(db, 'metric_chunk', 'min_ts', 'int?')
+  await addColumn(db, 'metric_chunk', 'max_ts', 'int?')
   if (kindOf(db) === 'sqlite') await renewTailIndex(db)
 }
 
