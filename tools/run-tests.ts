@@ -5,6 +5,8 @@ import type { StepResult } from './test-step.ts'
 /** Of a step that takes longer it is said what takes so long. */
 const SLOW_SECONDS = 60
 
+const LAST_LINES = 10
+
 /**
  * Runs parts of the tests and prints a line for each step that counted something, then what needed a
  * second try, then skips with their reasons, then `N passed, N failed` alone on a line. Returns the
@@ -29,8 +31,10 @@ export async function runTests(names: string[]): Promise<number> {
   for (const { secondTries = [], output } of results) {
     if (secondTries.length === 0) continue
     console.log(`passed at the second try: ${secondTries.join(', ')}`)
-    console.log(output.split('\n').filter(isReason).join('\n'))
+    console.log(reasons(output))
   }
+  // Once more at the end, for whoever sees no more of a long record.
+  for (const { failed, output } of results) if (failed > 0) console.log(reasons(output))
   for (const { name, reason } of results.flatMap(({ skips }) => skips)) {
     console.log(`skipped: ${name}: ${reason}`)
   }
@@ -38,9 +42,11 @@ export async function runTests(names: string[]): Promise<number> {
   return results.some(({ failed }) => failed > 0) ? 1 : 0
 }
 
-/** A line of vitest that names what failed, or says why. */
-function isReason(line: string): boolean {
-  return /^ FAIL |^\w*Error\b/.test(line)
+/** What failed and why, from the lines of vitest; of another program the last lines. */
+function reasons(output: string): string {
+  const lines = output.trimEnd().split('\n')
+  const named = lines.filter((line) => /^ FAIL |^\w*Error\b/.test(line))
+  return [...new Set(named.length > 0 ? named : lines.slice(-LAST_LINES))].join('\n')
 }
 
 function counts(results: StepResult[]): string {

@@ -246,7 +246,7 @@ describe('XML bombs', () => {
     const startedMs = performance.now()
 
     expect(codeOf(await send('POST', '/data?delete', body))).toBe('400 MalformedXML')
-    expect(performance.now() - startedMs).toBeLessThan(2000)
+    expect(performance.now() - startedMs).toBeLessThan(15_000)
   })
 
   test('keys with entities are the keys that they stand for', async () => {

@@ -76,5 +76,6 @@ test('requests that follow each other share a connection, which is closed before
   })
   const startedMs = performance.now()
   await closed
-  expect(performance.now() - startedMs).toBeLessThan(1_900)
+  // Node's own servers, as this one, close such a connection after five seconds.
+  expect(performance.now() - startedMs).toBeLessThan(4_500)
 })
