@@ -79,7 +79,7 @@ afterAll(async () => {
   for (const name of [...Object.keys(ENVIRONMENT), 'AWS_ENDPOINT_URL']) delete process.env[name]
   await plane[Symbol.asyncDispose]()
   await server[Symbol.asyncDispose]()
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 async function saveModel(name: string): Promise<void> {

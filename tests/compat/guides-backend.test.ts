@@ -87,7 +87,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await plane?.[Symbol.asyncDispose]()
   await server?.[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 function submit(args: string[], config: Record<string, unknown> = {}) {

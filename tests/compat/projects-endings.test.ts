@@ -77,7 +77,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 beforeEach(() => rm(join(project, 'pids'), { force: true }))
 

@@ -31,7 +31,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 beforeEach(async () => {
   ml = await mkdtemp(join(folder, 'ml-'))

@@ -63,7 +63,7 @@ beforeAll(async () => {
 afterAll(async () => {
   signalGroup(daemon?.pid, 'SIGKILL')
   await server?.[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 interface Case {

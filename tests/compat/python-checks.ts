@@ -63,7 +63,7 @@ function runScript(
     child.on('error', (error) => chunks.push(Buffer.from(error.message)))
     child.on('close', (code, signal) => {
       clearTimeout(limit)
-      rmSync(folder, { recursive: true, force: true })
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
       resolve({ output: Buffer.concat(chunks).toString(), end: String(code ?? signal) })
     })
   })

@@ -94,7 +94,7 @@ async function runChecks(
   } catch (error) {
     return [{ check: 'the control plane starts and stops', ok: false, detail: String(error) }]
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
@@ -142,7 +142,7 @@ function runScript(
     child.on('error', (error) => chunks.push(Buffer.from(error.message)))
     child.on('close', (code, signal) => {
       clearTimeout(limit)
-      rmSync(folder, { recursive: true, force: true })
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
       resolve({ output: Buffer.concat(chunks).toString(), end: String(code ?? signal) })
     })
   })

@@ -33,7 +33,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await plane[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 /** Runs Python with the proxy alone: what names no endpoint goes to the hosts of AWS. */

@@ -77,7 +77,7 @@ export async function startServer(
       await Promise.race([ended, wait(STOP_LIMIT_MS, undefined, { ref: false })])
       signalGroup(child.pid, 'SIGKILL')
       await ended
-      rmSync(folder, { recursive: true, force: true })
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
   try {

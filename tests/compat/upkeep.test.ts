@@ -19,7 +19,7 @@ let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-upkeep-'))
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 /** Runs a program to its end; what it wrote, and how it ended. */
 function run(program: string, args: readonly string[], env: Record<string, string> = {}) {

@@ -36,7 +36,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await app.close()
   store[Symbol.dispose]()
-  await rm(directory, { recursive: true, force: true })
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 })
 })
 
 const digestOf = (body: string) => `sha256:${createHash('sha256').update(body).digest('hex')}`

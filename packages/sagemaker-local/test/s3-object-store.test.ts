@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   store[Symbol.dispose]()
-  await rm(directory, { recursive: true, force: true })
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 })
 })
 
 const bodyOf = async function* (...texts: string[]) {

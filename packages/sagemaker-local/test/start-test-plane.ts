@@ -33,7 +33,7 @@ export async function startTestPlane(options: Partial<PlaneOptions> = {}): Promi
     },
     async [Symbol.asyncDispose]() {
       await plane[Symbol.asyncDispose]()
-      await rm(directory, { recursive: true, force: true })
+      await rm(directory, { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }

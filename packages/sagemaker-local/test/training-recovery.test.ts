@@ -138,7 +138,7 @@ test('jobs go on to their end while the API process is dead, and the next one ta
     expect((await client.ended('stopping')).TrainingJobStatus).toBe('Stopped')
   } finally {
     first?.kill('SIGKILL')
-    await rm(directory, { recursive: true, force: true })
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   }
 })
 

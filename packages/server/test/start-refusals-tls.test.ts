@@ -101,7 +101,7 @@ describe.each(onServers)('TLS to %s', (kind) => {
   })
   afterAll(async () => {
     await server.stop()
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   })
 
   /** Whether the connection that a URI makes is encrypted. */

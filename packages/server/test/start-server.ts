@@ -45,7 +45,7 @@ export async function startServer(
   })
   const close = async () => {
     await app.close()
-    await rm(directory, { recursive: true, force: true })
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   }
   const db = app.database.read
   return {

@@ -32,7 +32,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await plane[Symbol.asyncDispose]()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 /** What is wrong with the shell, the machine apart, by what it is about. */

@@ -12,7 +12,7 @@ let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'millrace-env-file-'))
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 /** The ECR repositories of a policy, whose region a variable names. */
 async function regionWith(text: string, environment: Record<string, string> = {}) {

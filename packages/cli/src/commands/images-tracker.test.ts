@@ -38,7 +38,7 @@ beforeAll(async () => {
     architectures: ['amd64', 'arm64'],
   })
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 /** Starts the image with an env file and a data directory that belongs to its user. */
 async function startTracker(lines: string[]): Promise<RunningContainer> {

@@ -19,7 +19,7 @@ afterEach(async () => {
     started.kill('SIGKILL')
     await once(started, 'exit')
   }
-  await rm(directory, { recursive: true, force: true })
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 })
 })
 
 interface Command {

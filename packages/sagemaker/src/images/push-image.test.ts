@@ -56,7 +56,7 @@ describe.skipIf(!existsSync(REGISTRY))('pushing to a registry (needs docker-regi
   afterAll(async () => {
     registry.kill('SIGTERM')
     await once(registry, 'exit')
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   })
 
   test('an image of two architectures arrives whole under all its tags', async () => {

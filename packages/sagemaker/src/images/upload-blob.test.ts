@@ -30,7 +30,7 @@ beforeEach(async () => {
   const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`
   upload = { repository: 'team/x', digest, size: content.length, file, chunkSize: 1_000 }
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 /**
  * @param breakAt of the `PATCH` of that number it keeps the first 300 bytes and cuts the line

@@ -14,7 +14,7 @@ beforeEach(async () => {
   await writeFile(join(folder, 'project', 'MLproject'), 'name: x\n')
   await writeFile(join(folder, 'project', 'src', 'train.py'), 'pass\n')
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 const pack = (name = 'a.tar.gz') => packProject(join(folder, 'project'), join(folder, name))
 const listed = () =>

@@ -6,7 +6,17 @@ import { LOGGED_MODEL_TABLES } from './purge-store.ts'
 /** Tables of a run that carry its experiment, with what a copy takes over. */
 export const COPIED_COLUMNS = {
   metric_tail: ['folded', 'n', 'data'],
-  metric_chunk: ['level', 'first_key', 'last_key', 'n', 'min_step', 'max_step', 'min_ts', 'max_ts', 'data'],
+  metric_chunk: [
+    'level',
+    'first_key',
+    'last_key',
+    'n',
+    'min_step',
+    'max_step',
+    'min_ts',
+    'max_ts',
+    'data',
+  ],
   metric_latest: [
     'key',
     'n',

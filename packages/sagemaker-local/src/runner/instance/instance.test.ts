@@ -10,7 +10,8 @@ const environment = { PATH: process.env['PATH'] ?? '', HOME: tmpdir() }
 const folders: string[] = []
 
 afterEach(async () => {
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+  for (const folder of folders.splice(0))
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 async function spec(steps: string[][], changes: Partial<InstanceSpec> = {}): Promise<InstanceSpec> {
@@ -65,9 +66,9 @@ test('an instance that waits starts nothing before it is told, and goes when nob
   const armed = await armInstance(wanted, environment)
   const first = await supervisorOf(wanted.directory)
 
-  armed.disarm()
+  await armed.disarm()
 
-  await expect.poll(() => birthOf(first.pid)).toBeUndefined()
+  expect(birthOf(first.pid)).toBeUndefined()
   const instance = (await armInstance(wanted, environment)).begin({})
   expect(await instance.ended(never)).toMatchObject({ reason: 'exited', code: 0 })
   expect(await readFile(join(wanted.directory, 'ml', 'count'), 'utf8')).toBe('x\n')

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { extname, join } from 'node:path'
@@ -15,6 +16,8 @@ const LOOK_MS = 500
 const STARTING_LOOK_MS = 20
 /** How often an instance that was killed before it began is made ready again. */
 const ARMED_TRIES = 3
+/** One that waits goes by itself as soon as its input ends; it may be making a root just then. */
+const DISARM_LIMIT_MS = 10_000
 const FLAGS = ['--enable-experimental-regexp-engine-on-excessive-backtracks', '--no-warnings']
 
 /** An instance of a job, whoever has started it. */
@@ -56,8 +59,8 @@ export async function startInstance(
 export interface ArmedInstance {
   /** Starts the program, or adopts it when it was started before. */
   begin(beginning: Beginning): Instance
-  /** Ends one that has not begun. */
-  disarm(): void
+  /** Ends one that has not begun; resolved once nothing uses its files any more. */
+  disarm(): Promise<void>
 }
 
 /**
@@ -99,7 +102,14 @@ export async function armInstance(
         kill: () => signalSupervisor(directory, 'SIGKILL'),
       }
     },
-    disarm: () => child?.stdin?.destroy(),
+    async disarm() {
+      if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+      const gone = once(child, 'exit')
+      child.stdin?.destroy()
+      const limit = setTimeout(() => child?.kill('SIGKILL'), DISARM_LIMIT_MS)
+      await gone
+      clearTimeout(limit)
+    },
   }
 }
 

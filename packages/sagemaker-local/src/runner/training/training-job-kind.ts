@@ -3,6 +3,7 @@ import { ApiError } from '@millrace/api/errors'
 import { S3Error } from '../../s3/s3-error.ts'
 import { findResource } from '../../state/resource-store.ts'
 import { callAt } from '../instance/call-at.ts'
+import type { ArmedInstance } from '../instance/instance.ts'
 import type { JobContext, JobKind } from '../job-kind.ts'
 import { watchForStop } from '../watch-for-stop.ts'
 import { concludeJob } from './conclude-job.ts'
@@ -98,13 +99,13 @@ async function prepare(job: JobContext, training: TrainingJob, stop: AbortSignal
 /** Begins a job that is prepared as soon as there is a place for it. */
 async function begin(job: JobContext, training: TrainingJob, stop: AbortSignal): Promise<void> {
   const armed = await armJob(job, training)
-  const outcome = await waitForPlace(job, training, stop).catch((error: unknown) => {
-    for (const instance of armed) instance.disarm()
+  const outcome = await waitForPlace(job, training, stop).catch(async (error: unknown) => {
+    if (stop.aborted && !job.signal.aborted) return STOPPED
+    await disarm(armed)
     job.signal.throwIfAborted()
-    if (!stop.aborted) throw error
-    return STOPPED
+    throw error
   })
-  if (outcome) for (const instance of armed) instance.disarm()
+  if (outcome) await disarm(armed)
   const begun = updateTrainingJob(job.state, job.name, (current) => {
     const { progress, document } = current
     if (outcome) {
@@ -117,6 +118,10 @@ async function begin(job: JobContext, training: TrainingJob, stop: AbortSignal):
     moveTo(current, 'Training', 'Training image download completed. Training in progress.')
   })
   if (!outcome) await trainJob(job, begun, armed, stop)
+}
+
+async function disarm(armed: readonly ArmedInstance[]): Promise<void> {
+  await Promise.all(armed.map((instance) => instance.disarm()))
 }
 
 /** Undefined when there is a place; how the job ends when it has waited for too long. */
