@@ -11,6 +11,17 @@ export type PythonEnvironmentName = keyof typeof environments
 
 export const pythonEnvironmentNames = Object.keys(environments) as PythonEnvironmentName[]
 
+interface Environment {
+  /** Versions of the interpreter, the best first. */
+  pythons: string[]
+  packages: string[]
+  /**
+   * Modules that are compiled at once: where an environment may only be read, as in a job, Python would
+   * compile them each time. All that such packages bring takes minutes, and most of it is never used.
+   */
+  imports?: string
+}
+
 const folder = join(root, '.python')
 
 // Interpreters of other projects are found, never fetched behind a person's back.
@@ -32,7 +43,7 @@ export function missingPython(name: PythonEnvironmentName): string {
  * Returns false when no fitting interpreter is installed; throws when an installation fails.
  */
 export async function ensurePythonEnvironment(name: PythonEnvironmentName): Promise<boolean> {
-  const { pythons, packages } = environments[name]
+  const { pythons, packages, imports }: Environment = environments[name]
   const stampFile = join(folder, name, '.millrace-setup')
   const stamp = hashOf([JSON.stringify([pythons, packages])])
   const isStamped = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp
@@ -50,15 +61,21 @@ export async function ensurePythonEnvironment(name: PythonEnvironmentName): Prom
       env: uvEnvironment,
     })
   }
-  // The SageMaker SDKs bring some hundred packages of which a test imports few.
-  const compiling = name.startsWith('sagemaker-') ? [] : ['--compile-bytecode']
   await runStep({
     title: `Installing ${packages[0]} and what it needs`,
     file: uv,
-    args: ['pip', 'install', ...compiling, '--python', pythonOf(name), ...packages],
+    args: ['pip', 'install', '--python', pythonOf(name), ...packages],
     advice: 'Check that PyPI can be reached, then run the same command again.',
     env: uvEnvironment,
   })
+  if (imports !== undefined) {
+    await runStep({
+      title: `Compiling what is used of ${packages[0]}`,
+      file: pythonOf(name),
+      args: ['-W', 'ignore', '-c', `import ${imports}`],
+      advice: `Remove .python/${name} and run the same command again.`,
+    })
+  }
   writeFileSync(stampFile, stamp)
   return true
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ModelWriter } from './model-writer.ts'
 import { seededRandom } from './seeded-random.ts'
-import { findBrokenInvariants } from './shared-database.ts'
+import { findBrokenInvariants, testDatabase } from './shared-database.ts'
 import { startServer } from './start-server.ts'
 
 /**
@@ -9,7 +9,9 @@ import { startServer } from './start-server.ts'
  * `MILLRACE_MODEL_STEPS=1000000 npx vitest run packages/server/test/model-check.test.ts`;
  * MILLRACE_MODEL_SEED repeats what a failure names.
  */
-const STEPS = Number(process.env['MILLRACE_MODEL_STEPS'] ?? 3000)
+const STEPS = Number(
+  process.env['MILLRACE_MODEL_STEPS'] ?? (testDatabase === 'sqlite' ? 3000 : 1500),
+)
 const SEED = Number(process.env['MILLRACE_MODEL_SEED'] ?? Date.now() % 1_000_000_000)
 const WRITERS = 6
 
