@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
@@ -9,17 +10,20 @@ import { type Db, kindOf } from '../src/db/dialect.ts'
 import { migrate, readSchemaState } from '../src/db/migrate.ts'
 import { parseServerUri } from '../src/db/server-address.ts'
 import { withDatabase } from '../src/open-for-commands.ts'
+import { insertTestExperiment } from '../src/search/test-rows.ts'
 import { backUp } from '../src/upkeep/backup.ts'
 import { withDatabase as withOurs } from '../src/upkeep/open-database.ts'
 import { restore } from '../src/upkeep/restore.ts'
 import { createDatabase } from './database-servers.ts'
 import { findBrokenInvariants, sqliteFile, testDatabase } from './shared-database.ts'
+import { mountDisk } from './small-disk.ts'
 import { startServer, type TestServer } from './start-server.ts'
 import { countAllRows, fillRun } from './stored-things.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 const DYING = join(import.meta.dirname, 'dying-upgrade.ts')
+const DISK_BYTES = 24 * 1024 * 1024
 const SECOND = '0002-witness-and-times'
 
 vi.setConfig({ testTimeout: 180_000 })
@@ -154,6 +158,41 @@ test('an upgrade that was killed between any two statements is finished by the n
   expect(missing).toEqual([])
   expect(await findBrokenInvariants(database)).toEqual([])
 })
+
+test.runIf(testDatabase === 'sqlite')(
+  'an upgrade on a full disk says so, leaves all as it was, and is done once there is room',
+  async (context) => {
+    await using folder = await temporaryFolder()
+    const place = join(folder.path, 'disk')
+    using disk = mountDisk(place, DISK_BYTES)
+    if (disk === undefined) return context.skip('a small file system cannot be mounted here')
+    const { database, uri } = await emptyDatabase(place)
+    await withDatabase(database, async (db) => {
+      await migrate(db, '0001-initial')
+      await insertTestExperiment(db, { id: 1, name: 'many' })
+      await sql`
+        insert into run (uuid, experiment, name, user_id, status, start_time, stage, artifact_uri)
+        with recursive number(n) as (select 1 union all select n + 1 from number where n < 20000)
+        select printf('%032d', n), 1, 'r', 'u', 4, n, 0, 'a' from number`.execute(db)
+    })
+    const count = () => withDatabase(database, (db) => sql`select count(*) n from run`.execute(db))
+    const told = (await count()).rows
+    const ballast = join(place, 'ballast')
+    const { bavail, bsize } = statfsSync(place)
+    writeFileSync(ballast, Buffer.alloc((bavail - 16) * bsize))
+
+    const refused = await run([MAIN, 'db', 'upgrade', uri])
+
+    expect(refused.ended).toBe(1)
+    expect(refused.output).toMatch(/disk is full/)
+    expect(refused.output).not.toMatch(/^ +at /m)
+    rmSync(ballast)
+    expect((await withDatabase(database, readSchemaState)).missing).toEqual([SECOND])
+    expect((await count()).rows).toEqual(told)
+    expect(await run([MAIN, 'db', 'upgrade', uri])).toMatchObject({ ended: 0 })
+    expect((await withDatabase(database, readSchemaState)).missing).toEqual([])
+  },
+)
 
 // A SQLite file is upgraded when its only server starts.
 describe.each(testDatabase === 'sqlite' ? [] : [testDatabase])('servers on %s', () => {

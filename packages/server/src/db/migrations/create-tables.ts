@@ -113,16 +113,25 @@ export async function addColumn(
   name: string,
   word: string,
 ): Promise<void> {
+  if (await hasColumn(db, table, name)) return
   const kind = kindOf(db)
-  const { rows } = await (kind === 'sqlite'
-    ? sql`select 1 from pragma_table_info(${table}) where name = ${name}`
-    : sql`select 1 from information_schema.columns
-          where table_schema = ${sql.raw(kind === 'mysql' ? 'database()' : 'current_schema()')}
-          and table_name = ${table} and column_name = ${name}`
-  ).execute(db)
-  if (rows.length > 0) return
   const [line = ''] = columnLines(kind, { name: table, columns: { [name]: word } })
-  await sql.raw(inDialect(kind, `alter table ${table} add column ${line}`)).execute(db)
+  try {
+    await sql.raw(inDialect(kind, `alter table ${table} add column ${line}`)).execute(db)
+  } catch (error) {
+    // Another program that upgrades the same SQLite file may have been first.
+    if (!(await hasColumn(db, table, name))) throw error
+  }
+}
+
+async function hasColumn(db: Kysely<Schema>, table: string, name: string): Promise<boolean> {
+  const schema = { mysql: sql`database()`, postgresql: sql`current_schema()`, sqlite: undefined }
+  const here = schema[kindOf(db)]
+  const columns = here
+    ? sql`select 1 from information_schema.columns
+          where table_schema = ${here} and table_name = ${table} and column_name = ${name}`
+    : sql`select 1 from pragma_table_info(${table}) where name = ${name}`
+  return (await columns.execute(db)).rows.length > 0
 }
 
 function columnLines(kind: DatabaseKind, { columns }: Table): string[] {
