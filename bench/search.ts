@@ -63,6 +63,8 @@ const QUESTIONS: { what: string; filter?: string; orderBy?: string[]; page?: num
   { what: 'by param, param =', filter: "params.p1 = 'x3'", orderBy: ['params.p2 DESC'] },
   { what: 'by metric, then param (no index)', orderBy: ['metrics.m9', 'params.p2'] },
   { what: 'by end time', orderBy: ['end_time'] },
+  { what: 'newest first, status (all)', filter: "status = 'FINISHED'" },
+  { what: 'newest first, status (none)', filter: "status = 'RUNNING'" },
 ]
 
 const insertRuns = insertRows('run', {

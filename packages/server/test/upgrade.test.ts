@@ -35,8 +35,10 @@ async function downgrade(database: DatabaseConfig): Promise<void> {
     for (const column of ['min_ts', 'max_ts']) {
       await db.schema.alterTable('metric_chunk').dropColumn(column).execute()
     }
-    const drop = db.schema.dropIndex('run_by_end')
-    await (kindOf(db) === 'mysql' ? drop.on('run') : drop).execute()
+    for (const index of ['run_by_end', 'run_by_status']) {
+      const drop = db.schema.dropIndex(index)
+      await (kindOf(db) === 'mysql' ? drop.on('run') : drop).execute()
+    }
     if (kindOf(db) === 'sqlite') {
       await sql`drop index metric_tail_run`.execute(db)
       await sql`create index metric_tail_run on metric_tail (run, id)`.execute(db)

@@ -4,9 +4,10 @@ import type { Schema } from '../schema.ts'
 import { addColumn, createIndex, createTables } from './create-tables.ts'
 
 /**
- * A table by which writers know whether a commit that was not answered is stored, an index that has
- * the order of the ends of runs, and the times that a chunk spans, unknown of older ones. Fresh points of the first release had two indexes, where one does
- * for what they are asked, and costs a write a page less.
+ * A table by which writers know whether a commit that was not answered is stored; indexes that have
+ * the order of the ends of runs and the newest of each status; the times that a chunk spans, which
+ * older ones do not tell. Fresh points of the first release had two indexes, where one does for what
+ * they are asked, and costs a write a page less.
  */
 export async function up(db: Kysely<Schema>): Promise<void> {
   await createTables(db, [
@@ -17,6 +18,8 @@ export async function up(db: Kysely<Schema>): Promise<void> {
     },
   ])
   await createIndex(db, 'run', 'run_by_end', ['experiment', 'stage', 'end_time'])
+  const newestOfStatus = ['experiment', 'stage', 'status', 'start_time desc', 'uuid']
+  await createIndex(db, 'run', 'run_by_status', newestOfStatus)
   await addColumn(db, 'metric_chunk', 'min_ts', 'int?')
   await addColumn(db, 'metric_chunk', 'max_ts', 'int?')
   if (kindOf(db) === 'sqlite') await renewTailIndex(db)

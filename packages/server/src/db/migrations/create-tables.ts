@@ -86,7 +86,7 @@ export async function createTables(db: Kysely<Schema>, tables: readonly Table[])
   }
 }
 
-/** Makes an index on columns that it holds whole, unless it is there. */
+/** Makes an index on columns that it holds whole, each maybe with `desc`, unless it is there. */
 export async function createIndex(
   db: Kysely<Schema>,
   table: string,
@@ -170,7 +170,7 @@ function indexEntries(kind: DatabaseKind, { columns, indexes = {} }: Table): [st
 }
 
 function quoted(columns: readonly string[]): string {
-  return columns.map((column) => `"${column}"`).join(', ')
+  return columns.map((column) => column.replace(/^\w+/, '"$&"')).join(', ')
 }
 
 function inDialect(kind: DatabaseKind, text: string): string {
