@@ -208,7 +208,7 @@ describe('a walk over jobs and endpoints', () => {
 
     const card = page.getByRole('region', { name: 'This job has failed' })
     await card.getByText('the learning rate is negative').waitFor()
-    await card.getByText(/correct it, and retry with changes/).waitFor()
+    await card.getByText(/correct it, and start it again/).waitFor()
     await saveScreenshot(page, 'job-failed')
     await page.getByRole('button', { name: 'Retry with changes' }).click()
     const dialog = page.getByRole('dialog')
