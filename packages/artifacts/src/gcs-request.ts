@@ -3,10 +3,12 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { File } from '@google-cloud/storage'
 import { SILENCE_MAX_MS } from './gcs-bucket.ts'
 
 const TRIES_MAX = 3
+const PAUSE_MS = 100
 
 /**
  * Sends a request to Google up to three times. The SDK's own way of large bodies is not used: it
@@ -24,12 +26,16 @@ export async function requestOfGoogle(
     const response = await send(url, options, bytes).catch((error: unknown) => {
       if (isLast) throw error
     })
-    if (!response) continue
-    const status = response.statusCode ?? 0
-    if (statuses.includes(status)) return response
-    const answer = await text(response)
-    if (status >= 500 && !isLast) continue
-    throw Object.assign(new Error(answer.slice(0, 300)), { code: status })
+    if (response) {
+      const status = response.statusCode ?? 0
+      if (statuses.includes(status)) return response
+      const answer = await text(response)
+      const isPassing = status >= 500 || status === 429
+      if (!isPassing || isLast) {
+        throw Object.assign(new Error(answer.slice(0, 300)), { code: status })
+      }
+    }
+    await wait(PAUSE_MS * 2 ** tries)
   }
 }
 
