@@ -9,6 +9,8 @@ export interface Counts {
   problems: number
   /** Paths of the files in which something failed, from the root of the repository. */
   failedFiles: string[]
+  /** Those of them in which nothing failed but that time ran out. */
+  timedOutFiles: string[]
   /** The files that took longest, in seconds with what they import. */
   slowest: { file: string; seconds: number }[]
 }
@@ -24,6 +26,7 @@ export default class CountReporter implements Reporter {
       skips: [],
       problems: unhandledErrors.length,
       failedFiles: [],
+      timedOutFiles: [],
       slowest: testModules
         .map((testModule) => ({
           file: testModule.relativeModuleId,
@@ -55,5 +58,12 @@ function count(testModule: TestModule, counts: Counts) {
   // A module that could not be loaded, or whose hooks failed, may have no failed test to show for it.
   if (testModule.state() !== 'failed') return
   counts.failedFiles.push(testModule.relativeModuleId)
-  if (counts.failed === failedBefore) counts.problems += 1
+  const errors = [...testModule.children.allTests()]
+    .flatMap((test) => test.result().errors ?? [])
+    .concat(testModule.errors())
+  const isTimeout = ({ message }: { message: string }) => /^(Test|Hook) timed out in /.test(message)
+  if (errors.length > 0 && errors.every(isTimeout)) {
+    counts.timedOutFiles.push(testModule.relativeModuleId)
+  }
+  if (counts.failed === failedBefore) counts.failed += 1
 }

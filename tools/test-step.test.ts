@@ -43,6 +43,23 @@ test('what must never happen has no second try', async () => {
   expect(await runIn('kill-campaign.test.mjs')).toMatchObject({ passed: 1, failed: 1 })
 })
 
+test('it has one when it only ran out of time', async () => {
+  writeFileSync(
+    join(folder, 'slow-campaign.test.mjs'),
+    `import { existsSync, writeFileSync } from 'node:fs'
+import { test } from 'vitest'
+const marker = import.meta.filename + '.ran'
+test('slow', { timeout: 200 }, async () => {
+  if (existsSync(marker)) return
+  writeFileSync(marker, '')
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+})
+`,
+  )
+  const result = await runIn('slow-campaign.test.mjs')
+  expect(result).toMatchObject({ passed: 1, failed: 0, secondTries: ['slow-campaign.test.mjs'] })
+})
+
 test('what fails twice has failed', async () => {
   writeFileSync(
     join(folder, 'wrong.test.mjs'),

@@ -42,20 +42,21 @@ export function programStep(name: string, file: string, args: string[]): Step {
  *
  * When a few files failed, these are run once more by themselves: on a machine that does two things
  * at once a time limit is sometimes missed. What then passes counts as passed and is named in
- * `secondTries`. Tests of what must never happen (`ONCE_ONLY`) have no second try.
+ * `secondTries`. Tests of what must never happen (`ONCE_ONLY`) have no second try, unless all that
+ * happened is that they ran out of time.
  */
 export function vitestStep(name: string, args: string[], env: Record<string, string> = {}): Step {
   return {
     name,
     async run() {
       const first = await runVitest(name, args, env)
-      const { failedFiles, problems, ...result } = first
+      const { failedFiles, timedOutFiles, problems, ...result } = first
       if (result.failed === 0) return result
       const isWorthwhile =
         failedFiles.length > 0 &&
         failedFiles.length <= SECOND_TRIES_MAX &&
         problems === 0 &&
-        !failedFiles.some((file) => ONCE_ONLY.test(file))
+        !failedFiles.some((file) => ONCE_ONLY.test(file) && !timedOutFiles.includes(file))
       if (!isWorthwhile) return result
       const options = [...args.filter((arg) => arg.startsWith('--')), '--maxWorkers=1']
       const again = await runVitest(name, [...options, ...failedFiles], env)
@@ -92,9 +93,10 @@ async function runVitest(name: string, args: string[], env: Record<string, strin
 }
 
 function counted(file: string, code: number | string) {
-  if (!existsSync(file)) return { passed: 0, failed: 1, skips: [], problems: 1, failedFiles: [] }
+  if (!existsSync(file))
+    return { passed: 0, failed: 1, skips: [], problems: 1, failedFiles: [], timedOutFiles: [] }
   const counts = JSON.parse(readFileSync(file, 'utf8')) as Counts
-  const { passed, failed, skips, problems, failedFiles, slowest } = counts
+  const { passed, failed, skips, problems, failedFiles, timedOutFiles, slowest } = counts
   const allFailed = failed + problems
   return {
     passed,
@@ -102,6 +104,7 @@ function counted(file: string, code: number | string) {
     skips,
     problems,
     failedFiles,
+    timedOutFiles,
     slowest,
   }
 }
