@@ -92,21 +92,22 @@ async function runVitest(name: string, args: string[], env: Record<string, strin
   return { ...counted(file, code), output }
 }
 
-function counted(file: string, code: number | string) {
-  if (!existsSync(file))
-    return { passed: 0, failed: 1, skips: [], problems: 1, failedFiles: [], timedOutFiles: [] }
-  const counts = JSON.parse(readFileSync(file, 'utf8')) as Counts
-  const { passed, failed, skips, problems, failedFiles, timedOutFiles, slowest } = counts
-  const allFailed = failed + problems
-  return {
-    passed,
-    failed: code === 0 || allFailed > 0 ? allFailed : 1,
-    skips,
-    problems,
-    failedFiles,
-    timedOutFiles,
-    slowest,
-  }
+/** Nothing, where vitest ended before it could count. */
+const NO_COUNTS: Counts = {
+  passed: 0,
+  failed: 0,
+  skips: [],
+  problems: 1,
+  failedFiles: [],
+  timedOutFiles: [],
+  slowest: [],
+}
+
+function counted(file: string, code: number | string): Counts {
+  const hasCounted = existsSync(file)
+  const counts = hasCounted ? (JSON.parse(readFileSync(file, 'utf8')) as Counts) : NO_COUNTS
+  const failed = counts.failed + counts.problems
+  return { ...counts, failed: code === 0 || failed > 0 ? failed : 1 }
 }
 
 function runProgram(file: string, args: string[], env: Record<string, string> = {}) {

@@ -11,6 +11,7 @@ import {
   kindOf,
 } from '../db/dialect.ts'
 import { groupedRead } from '../db/grouped-reads.ts'
+import { compileForLists } from '../db/list-statement.ts'
 import { type ExperimentTable, STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 
 export type ExperimentRow = Selectable<ExperimentTable>
@@ -60,10 +61,12 @@ const selectAllWithTags = compileOnce<{ ids: number[] }, TaggedRow>((db, param) 
   taggedRows(db).where(sql<boolean>`experiment.id = any(${param('ids')}::bigint[])`),
 )
 
+const selectListWithTags = compileForLists<number, TaggedRow>((db, ids) =>
+  taggedRows(db).where(sql<boolean>`experiment.id in (${ids})`),
+)
+
 const readGrouped = groupedRead<number, Experiment>(async (db, ids) => {
-  const [id] = ids
-  const isOne = ids.length === 1 && id !== undefined
-  const all = isOne ? await selectWithTags(db, { id }) : await selectAllWithTags(db, { ids })
+  const all = await selectGroup(db, ids)
   const rows = Map.groupBy(all, ({ id }) => id)
   const found = new Map<number, Experiment>()
   for (const [id, ofOne] of rows) {
@@ -73,10 +76,18 @@ const readGrouped = groupedRead<number, Experiment>(async (db, ids) => {
   return found
 })
 
+function selectGroup(db: Db, ids: readonly number[]): Promise<TaggedRow[]> {
+  const [id] = ids
+  if (ids.length === 1 && id !== undefined) return selectWithTags(db, { id })
+  return kindOf(db) === 'mysql'
+    ? selectListWithTags(db, ids)
+    : selectAllWithTags(db, { ids: [...ids] })
+}
+
 /** The experiment of that id with its tags, as it travels, deleted ones included, or a 404. */
 export async function getWireExperiment(db: Db, experiment_id: string): Promise<Experiment> {
   const id = parseExperimentId(experiment_id)
-  const canGroup = kindOf(db) === 'postgresql' && !db.isTransaction
+  const canGroup = kindOf(db) !== 'sqlite' && !db.isTransaction
   const experiment = canGroup
     ? await readGrouped(db, id)
     : toWireTagged(await selectWithTags(db, { id }))

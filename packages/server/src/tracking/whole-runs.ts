@@ -6,6 +6,7 @@ import { NO_INPUTS } from './run-input-store.ts'
 import { runText } from './run-reading.ts'
 import { type RunRow, STATUS_FINISHED } from './run-store.ts'
 import { type LatestMetric, mergeBlocks } from './unfolded-metrics.ts'
+import { readUnited, type UnitedRun } from './united-runs.ts'
 
 type Pair = [key: number, value: string]
 
@@ -66,6 +67,12 @@ interface WholeRun {
 
 const readGrouped = groupedRead<string, WholeRun | 'elsewhere'>(async (db, uuids) => {
   const runs = new Map<string, WholeRun | 'elsewhere'>()
+  if (kindOf(db) === 'mysql') {
+    for (const run of await readUnited(db, uuids)) {
+      runs.set(run.row.uuid, run.hasInputs ? 'elsewhere' : await makeWhole(db, run))
+    }
+    return runs
+  }
   const [uuid] = uuids
   const isOne = uuids.length === 1 && uuid !== undefined
   const rows = isOne ? await selectWhole(db, { uuid }) : await selectAllWhole(db, { uuids })
@@ -80,21 +87,29 @@ const readGrouped = groupedRead<string, WholeRun | 'elsewhere'>(async (db, uuids
  * such statement, and for a run that is not there or of which more is to be read.
  */
 export async function readWholeRun(db: Db, run_id: string): Promise<WholeRun | undefined> {
-  if (kindOf(db) !== 'postgresql') return undefined
+  if (kindOf(db) === 'sqlite') return undefined
   const run = await readGrouped(db, run_id)
   return run === 'elsewhere' ? undefined : run
 }
 
-async function toWhole(db: Db, row: WholeRow): Promise<WholeRun> {
-  if (row.doc !== null) return { id: row.id, text: row.doc, blocks: 0 }
-  const blocks = row.blocks?.split(' ').map((hex) => Buffer.from(hex, 'hex')) ?? []
-  const known = readMetrics(row.metrics ?? '')
-  const text = await runText(db, row, {
-    metrics: blocks.length === 0 ? known : mergeBlocks(known, blocks),
+function toWhole(db: Db, row: WholeRow): Promise<WholeRun> {
+  return makeWhole(db, {
+    row,
+    doc: row.doc,
+    metrics: readMetrics(row.metrics ?? ''),
     params: toPairs(row.params),
     tags: toPairs(row.tags),
-    inputs: NO_INPUTS,
+    blocks: row.blocks?.split(' ').map((hex) => Buffer.from(hex, 'hex')) ?? [],
   })
+}
+
+async function makeWhole(
+  db: Db,
+  { row, doc, metrics: known, params, tags, blocks }: Omit<UnitedRun, 'hasInputs'>,
+): Promise<WholeRun> {
+  if (doc !== null) return { id: row.id, text: doc, blocks: 0 }
+  const metrics = blocks.length === 0 ? known : mergeBlocks(known, blocks)
+  const text = await runText(db, row, { metrics, params, tags, inputs: NO_INPUTS })
   return { id: row.id, text, blocks: blocks.length }
 }
 
