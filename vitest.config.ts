@@ -24,8 +24,9 @@ export default defineConfig({
     pool: 'forks',
     globalSetup: ['packages/server/test/shared-database.ts'],
     // Long enough for a machine that is busy with something else; a test that hangs is rare.
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
+    testTimeout: 180_000,
+    hookTimeout: 900_000,
+    expect: { poll: { timeout: 30_000 } },
     maxWorkers: 2,
     sequence: { sequencer: LongFirst },
   },

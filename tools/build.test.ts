@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 test('the bundle alone, far from the sources, serves runs and trains', {
-  timeout: 180_000,
+  timeout: 360_000,
 }, async () => {
   await build(join(folder, 'bundle'))
   await servesRuns()
@@ -53,7 +53,7 @@ async function trains(): Promise<void> {
     StoppingCondition: { MaxRuntimeInSeconds: 60 },
   })
   await expect
-    .poll(() => call(url, 'DescribeTrainingJob', { TrainingJobName }), { timeout: 60_000 })
+    .poll(() => call(url, 'DescribeTrainingJob', { TrainingJobName }), { timeout: 180_000 })
     .toMatchObject({ TrainingJobStatus: expect.stringMatching(/^(Completed|Failed)$/) })
   expect(await call(url, 'DescribeTrainingJob', { TrainingJobName })).toMatchObject({
     TrainingJobStatus: 'Completed',

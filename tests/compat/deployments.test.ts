@@ -47,7 +47,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_
 const REGION = 'us-east-1'
 const BUCKET = `mlflow-sagemaker-${REGION}-123456789012`
 /** A create takes a second, and ten when other tests use the machine. */
-const LIMIT_MS = 120_000
+const LIMIT_MS = 300_000
 const ENVIRONMENT = {
   AWS_ACCESS_KEY_ID: 'test',
   AWS_SECRET_ACCESS_KEY: 'test',

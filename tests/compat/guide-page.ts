@@ -22,7 +22,7 @@ export interface GuideBlock {
 }
 
 const KINDS = ['ci', 'ci-start', 'file', 'prints'] as const
-const PAGE_LIMIT_MS = 280_000
+const PAGE_LIMIT_MS = 850_000
 const START_SECONDS = 120
 const END_MS = 5_000
 

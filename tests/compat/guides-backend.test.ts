@@ -83,7 +83,7 @@ beforeAll(async () => {
     environment: process.env,
     places: 3,
   })
-}, 120_000)
+}, 360_000)
 afterAll(async () => {
   await plane?.[Symbol.asyncDispose]()
   await server?.[Symbol.asyncDispose]()
@@ -123,7 +123,7 @@ test('a project is a training job with its parameters, log and model, in the run
     experiment_ids: ['0'],
   })
   expect(runs.map(({ info }) => info.run_id)).toEqual([run.info.run_id])
-}, 120_000)
+}, 360_000)
 
 test('the exit code, the end and the reason of the project are those of the job', async () => {
   const { code, output } = await submit(['-e', 'fail']).ended
@@ -134,7 +134,7 @@ test('the exit code, the end and the reason of the project are those of the job'
   expect(run.tags['millrace.project.failureReason']).toMatch(
     /^Training job guide-.*failed.*exit code 3/s,
   )
-}, 120_000)
+}, 360_000)
 
 test.each<[string, Record<string, string>, RegExp]>([
   ['a bucket that is missing', { bucket: 'no-such-bucket' }, /There is no bucket no-such-bucket: /],
@@ -165,7 +165,7 @@ test('Ctrl-C stops the job, and the run is KILLED', async () => {
 
   expect(output).toMatch(/Training job \S+: Stopped/)
   expect({ code, status: run.info.status }).toEqual({ code: 130, status: 'KILLED' })
-}, 120_000)
+}, 360_000)
 
 test.each(['sagemaker-1.72', 'sagemaker-2.257'] as const)(
   'the control script of the old image runs a project with the client %s',
@@ -200,5 +200,5 @@ test.each(['sagemaker-1.72', 'sagemaker-2.257'] as const)(
       /sagemaker_mlflow_experiment_id is taken/,
     )
   },
-  150_000,
+  400_000,
 )

@@ -14,7 +14,7 @@ test.each(GUIDES)(
   async (name) => {
     await runGuide(name)
   },
-  300_000,
+  900_000,
 )
 
 test.each(GUIDES)('the guide %s has commands that are run, and says what they print', (name) => {

@@ -16,7 +16,7 @@ export interface StartedRun {
 
 const MAIN = join(root, 'packages', 'cli', 'src', 'main.ts')
 const POLL_MS = 20
-const PRINT_LIMIT_MS = 60_000
+const PRINT_LIMIT_MS = 150_000
 
 /** Starts `millrace run` in a folder, with the Python of the stock client for `local` projects. */
 export function startRun(

@@ -90,7 +90,7 @@ beforeAll(async () => {
     places: 4,
   })
   recorder = await recordCalls(plane.url)
-}, 120_000)
+}, 360_000)
 afterAll(async () => {
   await recorder?.[Symbol.asyncDispose]()
   await plane?.[Symbol.asyncDispose]()

@@ -157,7 +157,7 @@ describe('a run that is stopped', () => {
     started.child.kill('SIGKILL')
 
     await expect
-      .poll(async () => (await readRun(server.url, run_id)).info.status, { timeout: 20_000 })
+      .poll(async () => (await readRun(server.url, run_id)).info.status, { timeout: 180_000 })
       .toBe('KILLED')
     expect(await left()).toEqual([])
   })

@@ -106,7 +106,7 @@ test('a job is one run with its parameters, and its artifacts are where the mode
   expect((await readdir(kept)).sort()).toEqual(['logs', 'model', 'notes'])
   expect(await readFile(join(kept, 'notes', 'coefficients.txt'), 'utf8')).toMatch(/alcohol/)
   expect(await readFile(join(kept, 'model', 'MLmodel'), 'utf8')).toMatch(/python_function/)
-}, 120_000)
+}, 360_000)
 
 describe('the failure file and the exit code say', () => {
   test('that the project failed, in the run that was given', async () => {

@@ -150,7 +150,7 @@ test('a run made by millrace is the run that mlflow makes, field by field', asyn
       'mlflow.project.backend': 'local',
     })
   }
-}, 240_000)
+}, 360_000)
 
 describe('millrace run', () => {
   test('ends with the exit code of the command, and says why in a tag', async () => {
@@ -202,7 +202,7 @@ describe('millrace run', () => {
       expect(output).toContain(join(folder, 'storage', 'millrace-storage-'))
     }
     page.close()
-  }, 60_000)
+  }, 360_000)
 
   test('is the parent of the runs that its project makes with the stock client', async () => {
     const args = [join(folder, 'plain'), '-e', 'steps', '--env-manager', 'local']

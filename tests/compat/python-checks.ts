@@ -13,7 +13,7 @@ export interface Check {
 }
 
 // A healthy script takes under a minute on a busy machine with two cores.
-const SCRIPT_LIMIT_MS = 300_000
+const SCRIPT_LIMIT_MS = 850_000
 
 /** What a script needs besides a fresh server. */
 export interface CheckSetting {
@@ -81,7 +81,6 @@ function clientEnvironment(url: string, folder: string): Record<string, string> 
     DO_NOT_TRACK: 'true',
     MPLBACKEND: 'Agg',
     GIT_PYTHON_REFRESH: 'quiet',
-    PYTHONDONTWRITEBYTECODE: '1',
     PYTHONUNBUFFERED: '1',
     NO_PROXY: '127.0.0.1',
   }

@@ -14,7 +14,7 @@ import { root } from '../../tools/setup/step.mjs'
 import { type Check, withCrash } from './python-checks.ts'
 import { signalGroup, startServer } from './server.ts'
 
-const SCRIPT_LIMIT_MS = 240_000
+const SCRIPT_LIMIT_MS = 850_000
 
 export interface SdkOptions {
   /** Whether there is a tracking server beside the plane. */
@@ -130,7 +130,6 @@ function runScript(
         PATH: process.env['PATH'] ?? '',
         HOME: folder,
         TMPDIR: folder,
-        PYTHONDONTWRITEBYTECODE: '1',
         PYTHONUNBUFFERED: '1',
         NO_PROXY: '127.0.0.1',
         ...environment,

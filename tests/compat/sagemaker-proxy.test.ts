@@ -44,7 +44,7 @@ async function python(environment: string, script: string): Promise<unknown> {
     ['-c', script],
     {
       env: { PATH: process.env['PATH'], HOME: folder, ...rest },
-      timeout: 120_000,
+      timeout: 360_000,
     },
   )
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
@@ -62,7 +62,7 @@ print(json.dumps([bucket, uri, [each['Key'] for each in names], role, jobs]))
 `
 
 test('an SDK that writes the host of STS out finds its account, its role and its bucket here', {
-  timeout: 180_000,
+  timeout: 360_000,
 }, async () => {
   expect(await python('sagemaker-2.117', SESSION)).toEqual([
     'sagemaker-us-east-1-123456789012',
@@ -87,6 +87,6 @@ except ProxyConnectionError:
     print(json.dumps([sts['Account'], size, 'refused']))
 `
 
-test('boto3 finds the hosts of AWS here, and no others', { timeout: 120_000 }, async () => {
+test('boto3 finds the hosts of AWS here, and no others', { timeout: 360_000 }, async () => {
   expect(await python('sagemaker-2.257', BOTO3)).toEqual(['123456789012', 100_000, 'refused'])
 })

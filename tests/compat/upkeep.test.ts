@@ -64,7 +64,7 @@ describe.skipIf(!ready && !process.env['CI'])(`upkeep and client ${CLIENT}`, () 
     const restored = await millrace('restore', join(folder, 'backups'), ...storage('second'))
     expect(restored).toContain('all checksums agree')
     expect(failed(await checks('second', 'read'))).toEqual([])
-  }, 240_000)
+  }, 360_000)
 
   test('millrace gc and mlflow gc refuse the same in the same words, and leave the same', async () => {
     const ours = [
@@ -95,5 +95,5 @@ describe.skipIf(!ready && !process.env['CI'])(`upkeep and client ${CLIENT}`, () 
       'Run kept/active is not in `deleted` lifecycle stage. Only runs in `deleted` lifecycle stage can be deleted.',
     ])
     expect(stock.all.runs).toEqual([['kept', 'active', 'active']])
-  }, 240_000)
+  }, 360_000)
 })

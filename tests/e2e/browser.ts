@@ -15,7 +15,7 @@ const FLAGS = [
 ]
 
 /** How long a page may take on a busy machine before a test says that something is missing. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 /** A headless Chromium; dispose of it by closing it. */
 export async function launchBrowser(): Promise<Browser> {

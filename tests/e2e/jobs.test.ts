@@ -263,14 +263,14 @@ describe('a walk over jobs and endpoints', () => {
     await page.getByRole('button', { name: 'Tuning' }).click()
     await page.getByRole('link', { name: 'walk-tuning', exact: true }).click()
 
-    await state().getByText('Completed').waitFor({ timeout: 60_000 })
+    await state().getByText('Completed').waitFor({ timeout: 180_000 })
     const trials = page.getByRole('table', { name: 'Trials' })
     const cells = await trials.getByRole('row').locator('td:nth-child(3)').allInnerTexts()
     expect(cells).toEqual(['0.200', '0.250', '0.500'])
     await trials.getByRole('row', { name: /best/ }).getByText('0.200').waitFor()
     await page.getByRole('img', { name: 'Best loss so far, by trials' }).waitFor()
     await saveScreenshot(page, 'tuning')
-  }, 90_000)
+  }, 360_000)
 
   test('an endpoint shows its variants and answers in the test console', async () => {
     const { createModel, createConfig, createEndpoint, sagemaker } = serving

@@ -16,7 +16,7 @@ import { checkStore } from './check-store.ts'
 import { parseLocation } from './location.ts'
 
 const STOCK = 'mlflow-3.17.2'
-const START_LIMIT_MS = 120_000
+const START_LIMIT_MS = 300_000
 const ROUTE = '/api/2.0/mlflow-artifacts/artifacts'
 
 describe('behind a server of ours', () => {

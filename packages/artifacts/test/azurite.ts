@@ -13,7 +13,7 @@ import { endGroup } from './s3-servers.ts'
 const ACCOUNT = 'devstoreaccount1'
 const KEY =
   'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
-const START_LIMIT_MS = 60_000
+const START_LIMIT_MS = 150_000
 
 /** Where Azurite's blob service is, in `node_modules` or where MILLRACE_AZURITE says. */
 const program =

@@ -9,7 +9,7 @@ import { missingPython, pythonOf } from '../../../tools/setup/python-environment
 import { endGroup } from './s3-servers.ts'
 
 const program = join(dirname(pythonOf('gcs')), 'gcp-storage-emulator')
-const START_LIMIT_MS = 60_000
+const START_LIMIT_MS = 150_000
 
 export const hasGcsEmulator = existsSync(program)
 

@@ -26,7 +26,7 @@ export const S3_CREDENTIALS = {
 /** `plane` is that of `millrace sagemaker-local`, which knows all that S3 does to objects. */
 export type S3ServerName = 'moto' | 's3rver' | 'plane'
 
-const START_LIMIT_MS = 60_000
+const START_LIMIT_MS = 150_000
 
 /** The servers to test against: both, or on a desk without Python, where setup says so, one. */
 export function s3ServerNames(): S3ServerName[] {

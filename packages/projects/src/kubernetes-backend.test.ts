@@ -133,7 +133,7 @@ test('a run that is stopped deletes its job', async () => {
   const controller = new AbortController()
   const { job } = await jobIn(cluster, { signal: controller.signal })
   const running = kubernetesBackend.run(job)
-  await expect.poll(() => cluster.jobs.size, { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => cluster.jobs.size, { timeout: 180_000 }).toBe(1)
   controller.abort(new Interruption('SIGTERM'))
 
   expect(await running).toMatchObject({ status: 'KILLED', exitCode: 143 })

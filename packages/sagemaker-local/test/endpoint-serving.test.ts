@@ -82,7 +82,7 @@ async function gone(EndpointName: string): Promise<void> {
 
 /** What a function gives once it no longer throws. */
 async function eventually<Result>(attempt: () => Promise<Result>): Promise<Result> {
-  for (const untilMs = Date.now() + 10_000; ; ) {
+  for (const untilMs = Date.now() + 90_000; ; ) {
     try {
       return await attempt()
     } catch (error) {

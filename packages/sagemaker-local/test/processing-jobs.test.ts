@@ -37,4 +37,4 @@ test('a ScriptProcessor of SDK 2.257 cleans data, fails with what its script sai
     ],
     stopped: 'Stopped',
   })
-}, 240_000)
+}, 360_000)

@@ -24,7 +24,7 @@ import type { TestPlane } from './start-test-plane.ts'
 
 export const BUCKET = 'training'
 export const GROUP = '/aws/sagemaker/TrainingJobs'
-const JOB_LIMIT_MS = 60_000
+const JOB_LIMIT_MS = 150_000
 
 /** Clients of a control plane with a bucket, and what tests of training jobs do with them. */
 export async function trainingClient(

@@ -4,7 +4,7 @@ import { predictOnce } from '../src/predict-once.ts'
 import { type ServeOptions, serveModel } from '../src/serve-model.ts'
 import { startModel } from '../src/start-model.ts'
 
-const LIMIT_MS = 120_000
+const LIMIT_MS = 300_000
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 function directory(name: string): string {

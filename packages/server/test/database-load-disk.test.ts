@@ -57,7 +57,7 @@ describe.each(testDatabase === 'sqlite' ? [] : [testDatabase])('the disk of %s',
       await database.restart()
       const last = 1_000_000
       await expect
-        .poll(async () => (await logStep(server, run_id, last)).status, { timeout: 60_000 })
+        .poll(async () => (await logStep(server, run_id, last)).status, { timeout: 180_000 })
         .toBe(200)
       const there = new Set(await steps(client, run_id))
       expect([...stored.steps, last].filter((step) => !there.has(step))).toEqual([])

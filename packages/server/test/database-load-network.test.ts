@@ -31,7 +31,7 @@ test.runIf(hasStockClient || process.env['CI'])(
   },
 )
 
-test('so does ours, which goes on where an answer was cut', { timeout: 120_000 }, async () => {
+test('so does ours, which goes on where an answer was cut', { timeout: 360_000 }, async () => {
   await using server = await startServer()
   await server.http.listen({ host: '127.0.0.1', port: 0 })
   const address = server.http.server.address()

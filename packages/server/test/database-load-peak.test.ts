@@ -69,7 +69,7 @@ function memoryOf(pid: number): number {
 const perSecond = ({ statuses, msTaken }: Answers) => ((statuses.get(200) ?? 0) * 1000) / msTaken
 
 test(`five times too many clients of ${testDatabase} are refused in order, and it is as fast after them as before`, {
-  timeout: 180_000,
+  timeout: 360_000,
 }, async () => {
   await using folder = await temporaryFolder()
   const adminUri = process.env['MILLRACE_TEST_DATABASE_URI']

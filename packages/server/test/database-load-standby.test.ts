@@ -15,7 +15,7 @@ test.each(testDatabase === 'postgresql' ? [] : [testDatabase])(
 async function untilStandbyHas(runs: number, uri: string): Promise<void> {
   const count = 'select count(*)::int as runs from run'
   await expect
-    .poll(() => administer(uri, count).catch(String), { timeout: 60_000 })
+    .poll(() => administer(uri, count).catch(String), { timeout: 180_000 })
     .toEqual([{ runs }])
 }
 
@@ -26,7 +26,7 @@ async function countRuns({ client }: TestServer): Promise<number> {
 
 describe.each(testDatabase === 'postgresql' ? [testDatabase] : [])('a standby of %s', (kind) => {
   test('answers searches, behind or not; what is asked by id is never behind; and it may go and come', {
-    timeout: 180_000,
+    timeout: 360_000,
   }, async () => {
     const primaryUri = process.env['MILLRACE_TEST_DATABASE_URI'] ?? ''
     const standby = await startDatabaseServer(kind, { primaryUri })
@@ -42,7 +42,7 @@ describe.each(testDatabase === 'postgresql' ? [testDatabase] : [])('a standby of
       })
       const create = async () => (await server.client.runs.create({ experiment_id: '0' })).run.info
       await create()
-      await expect.poll(() => countRuns(server), { timeout: 30_000 }).toBe(1)
+      await expect.poll(() => countRuns(server), { timeout: 180_000 }).toBe(1)
       await untilStandbyHas(1, copyUri)
 
       await administer(standby.adminUri, 'select pg_wal_replay_pause()')
@@ -52,7 +52,7 @@ describe.each(testDatabase === 'postgresql' ? [testDatabase] : [])('a standby of
       expect((await server.client.runs.get({ run_id })).run.data.metrics).toHaveLength(1)
 
       await administer(standby.adminUri, 'select pg_wal_replay_resume()')
-      await expect.poll(() => countRuns(server), { timeout: 30_000 }).toBe(2)
+      await expect.poll(() => countRuns(server), { timeout: 180_000 }).toBe(2)
 
       await standby.kill()
       await create()
@@ -63,7 +63,7 @@ describe.each(testDatabase === 'postgresql' ? [testDatabase] : [])('a standby of
       await administer(standby.adminUri, 'select pg_wal_replay_pause()')
       await create()
       // The database itself would know of four.
-      await expect.poll(() => countRuns(server), { timeout: 30_000 }).toBe(3)
+      await expect.poll(() => countRuns(server), { timeout: 180_000 }).toBe(3)
     } finally {
       await standby.stop()
     }

@@ -30,7 +30,7 @@ async function countPoints({ client }: TestServer, run_id: string): Promise<numb
   return (await client.metrics.getHistory({ run_id, metric_key: 'm' })).metrics?.length ?? 0
 }
 
-test('two thousand writers at once share ten connections', { timeout: 120_000 }, async () => {
+test('two thousand writers at once share ten connections', { timeout: 360_000 }, async () => {
   await using server = await startOn((database) =>
     database.kind === 'server' ? { ...database, connectionsMax: 10 } : database,
   )

@@ -13,7 +13,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 // A fraction of how long a stopping server waits for what it has begun; a starved machine needs some.
 const STOP_LIMIT_MS = 8000
 
-test('kill -9 loses, doubles and halves no acknowledged write', { timeout: 180_000 }, async () => {
+test('kill -9 loses, doubles and halves no acknowledged write', { timeout: 360_000 }, async () => {
   const seed = Date.now() % 100_000
 
   const figures = await runKillCampaign({ kills: 5, clients: 6, seed, lifeMaxMs: 900 })
@@ -32,7 +32,7 @@ describe('a server that is asked to stop', () => {
       const logging = startLogging({ port: server.port, ledger, clients: 4, seed: 1 })
       const upload = await beginUpload(server, 'late.bin', 200_000)
       const batch = await beginPost(server, '/api/2.0/mlflow/experiments/create', '{"name":"late"}')
-      await expect.poll(() => ledger.acknowledged, { timeout: 20_000 }).toBeGreaterThan(30)
+      await expect.poll(() => ledger.acknowledged, { timeout: 180_000 }).toBeGreaterThan(30)
 
       const stopped = server.terminate()
       await wait(100)
@@ -48,7 +48,7 @@ describe('a server that is asked to stop', () => {
     expect(await client.experiments.getByName({ experiment_name: 'late' })).toBeDefined()
     const late = await fetch(`${server.url}/api/2.0/mlflow-artifacts/artifacts/late.bin`)
     expect((await late.arrayBuffer()).byteLength).toBe(200_000)
-  }, 90_000)
+  }, 360_000)
 
   test('does not wait for connections that wait for nothing', async () => {
     await using folder = await temporaryFolder()
@@ -65,7 +65,7 @@ describe('a server that is asked to stop', () => {
     expect(code).toBe(0)
     expect(ms).toBeLessThan(STOP_LIMIT_MS)
     for (const socket of [...used, ...unused]) socket.destroy()
-  }, 60_000)
+  }, 360_000)
 })
 
 test('writes wait for another process that holds the database for three seconds', async () => {
@@ -95,7 +95,7 @@ test('writes wait for another process that holds the database for three seconds'
   expect([whileHeld, answered, read.experiment.name]).toEqual([0, 20, 'Default'])
   const { metrics = [] } = await client.metrics.getHistory({ run_id, metric_key: 'm' })
   expect(metrics.map(({ step }) => step)).toEqual(steps)
-}, 60_000)
+}, 360_000)
 
 async function prepareLedger(client: Client): Promise<Ledger> {
   const { experiment_id } = await client.experiments.create({ name: 'logged' })

@@ -11,7 +11,7 @@ export interface FuzzAnswer {
 }
 
 /** Longest that any request may take; one that a filter or pattern slows down shows here. */
-const ANSWER_LIMIT_MS = 30_000
+const ANSWER_LIMIT_MS = 90_000
 
 export function createAgent(connections: number): Agent {
   return new Agent({ keepAlive: true, maxSockets: connections })

@@ -16,7 +16,7 @@ const SEED = Number(process.env['MILLRACE_MODEL_SEED'] ?? Date.now() % 1_000_000
 const WRITERS = 6
 
 test('holds what a plain model holds after any writes of several writers', {
-  timeout: 60_000 + STEPS * 20,
+  timeout: 180_000 + STEPS * 20,
 }, async () => {
   await using server = await startServer()
   await server.client.registeredModels.create({ name: 'shared' })

@@ -60,7 +60,7 @@ describe.each([testDatabase])('several servers over one %s database', () => {
   })
 
   test('a rolling restart behind a load balancer fails no request', {
-    timeout: 120_000,
+    timeout: 360_000,
   }, async () => {
     const servers = [await start('--drain-seconds=1'), await start('--drain-seconds=1')]
     await using balancer = await startBalancer(servers.map(({ port }) => port))
@@ -105,7 +105,7 @@ describe.each([testDatabase])('several servers over one %s database', () => {
   })
 
   test('workers share a port, and one that is killed is replaced', {
-    timeout: 150_000,
+    timeout: 360_000,
   }, async () => {
     // One of its own choice would be another one, were the worker that is killed the only one yet.
     await using server = await start('--workers=2', `--port=${await freePort()}`)
@@ -117,14 +117,14 @@ describe.each([testDatabase])('several servers over one %s database', () => {
     process.kill(first, 'SIGKILL')
 
     await expect
-      .poll(workers, { timeout: 60_000 })
+      .poll(workers, { timeout: 180_000 })
       .toSatisfy((ids: number[]) => ids.length === 2 && !ids.includes(first))
     const answers = () =>
       client.experiments.search({ max_results: 1 }).then(
         () => true,
         () => false,
       )
-    await expect.poll(answers, { timeout: 60_000 }).toBe(true)
+    await expect.poll(answers, { timeout: 180_000 }).toBe(true)
     const all = workers()
     expect((await server.terminate()).code).toBe(0)
     for (const id of all) expect(() => process.kill(id, 0)).toThrow('ESRCH')

@@ -26,7 +26,7 @@ function millrace(args: string[], env: Record<string, string> = {}) {
     cwd: folder,
     encoding: 'utf8',
     env: { ...process.env, ...env },
-    timeout: 60_000,
+    timeout: 180_000,
   })
   return { status, output: stdout + stderr }
 }

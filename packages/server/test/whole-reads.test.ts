@@ -5,7 +5,7 @@ import { startServer } from './start-server.ts'
 const READS = 1000
 
 /** Sockets, because injected requests never meet the writer's thread half way. */
-test('a run is read with all of a batch or with nothing of it', { timeout: 90_000 }, async () => {
+test('a run is read with all of a batch or with nothing of it', { timeout: 360_000 }, async () => {
   await using server = await startServer()
   const url = await server.http.listen({ host: '127.0.0.1', port: 0 })
   const client = createClient({ baseUrl: url })

@@ -118,7 +118,7 @@ async function machinesOf(processor: 'amd64' | 'arm64'): Promise<Map<string, num
 
 describe.skipIf(why !== undefined)(`a container of the tracker image ${why ?? ''}`, () => {
   test('serves what an env file says as nobody special, with a root that nobody can change', {
-    timeout: 120_000,
+    timeout: 360_000,
   }, async () => {
     await using container = await startTracker([
       '# no login',
@@ -159,7 +159,7 @@ describe.skipIf(why !== undefined)(`a container of the tracker image ${why ?? ''
   })
 
   test('says why it does not start without a word about who may come in', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     await using container = await startTracker([])
     const { stdout, stderr } = container.process

@@ -49,7 +49,7 @@ function millrace(args: string[], env: Record<string, string> = {}): Command {
     output: () => output,
     printed: (pattern) =>
       expect
-        .poll(() => pattern.exec(output), { timeout: 20_000, message: String(pattern) })
+        .poll(() => pattern.exec(output), { timeout: 180_000, message: String(pattern) })
         .not.toBeNull()
         .then(() => pattern.exec(output) as RegExpExecArray),
     exitCode: async () => (await ended)[0],

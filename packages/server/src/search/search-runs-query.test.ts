@@ -82,7 +82,7 @@ function inScope({ experiments, viewType }: Pick<SearchRunsRequest, 'experiments
     (viewType === 'ALL' || (viewType === 'ACTIVE_ONLY') === (stage === 0))
 }
 
-describe('searchRuns', { timeout: 120_000 }, () => {
+describe('searchRuns', { timeout: 360_000 }, () => {
   test('finds what the filter means, in order, over pages of any size', async () => {
     await fc.assert(
       fc.asyncProperty(

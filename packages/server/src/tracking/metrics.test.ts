@@ -149,7 +149,7 @@ describe('the history of a metric', () => {
     const history = async () =>
       (await server.client.metrics.getHistory({ run_id, metric_key: 'b' })).metrics ?? []
     const before = await history()
-    await expect.poll(() => countTail(run_id), { timeout: 20_000 }).toBe(0)
+    await expect.poll(() => countTail(run_id), { timeout: 180_000 }).toBe(0)
     const after = await history()
 
     expect(before).toEqual(
@@ -227,7 +227,7 @@ describe('the history of several runs', () => {
     await logSteps(run_id, 400, 500)
     expect(await steps()).toEqual(upTo(500))
     await server.client.runs.update({ run_id, status: 'FINISHED', end_time: 9 })
-    await expect.poll(() => countTail(run_id), { timeout: 20_000 }).toBe(0)
+    await expect.poll(() => countTail(run_id), { timeout: 180_000 }).toBe(0)
     expect(await steps()).toEqual(upTo(500))
     await logSteps(run_id, 500, 501)
     expect(await steps()).toEqual(upTo(501))

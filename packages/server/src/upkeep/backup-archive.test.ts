@@ -57,7 +57,7 @@ test.each([
   ['an object in a bucket', () => `s3://${s3.bucket}/backups/all.tar`],
 ])(
   'a backup in %s is restored, to the last row and file, and is not written over',
-  { timeout: 120_000 },
+  { timeout: 360_000 },
   async (_, at) => {
     await using folder = await temporaryFolder()
     const place = at(folder.path)
@@ -88,7 +88,7 @@ test.each([
 )
 
 test('any tar reads it, and what is damaged, cut short or something else is refused in a sentence', {
-  timeout: 120_000,
+  timeout: 360_000,
 }, async () => {
   await using folder = await temporaryFolder()
   const place = join(folder.path, 'all.tar')

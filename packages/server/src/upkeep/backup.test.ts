@@ -69,7 +69,7 @@ async function readRestored(
 }
 
 test('a backup restored into an empty database of any kind is the same, to the last row and file', {
-  timeout: 120_000,
+  timeout: 360_000,
 }, async () => {
   await using server = await startServer()
   await using folder = await temporaryFolder()
@@ -103,7 +103,7 @@ test('a backup restored into an empty database of any kind is the same, to the l
 
   // Chunks are bytes that every kind of database must give back as they were.
   await expect
-    .poll(async () => (await countAllRows(db))['metric_chunk'], { timeout: 20_000 })
+    .poll(async () => (await countAllRows(db))['metric_chunk'], { timeout: 180_000 })
     .toBeGreaterThan(0)
 
   await backUpServer(server, backups)

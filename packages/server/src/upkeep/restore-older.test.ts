@@ -26,7 +26,7 @@ afterEach(() => {
 })
 
 test('a backup of an older version is restored with its schema, which is then upgraded with its rows', {
-  timeout: 120_000,
+  timeout: 360_000,
 }, async () => {
   await using folder = await temporaryFolder()
   await using server = await startServer()
@@ -50,7 +50,7 @@ test('a backup of an older version is restored with its schema, which is then up
   })
 })
 
-test('a backup of a newer version is refused', { timeout: 120_000 }, async () => {
+test('a backup of a newer version is refused', { timeout: 360_000 }, async () => {
   await using folder = await temporaryFolder()
   await using server = await startServer()
   const { database, settings } = server.config
