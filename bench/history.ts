@@ -6,9 +6,9 @@ import type { Db } from '../packages/server/src/db/dialect.ts'
 import { migrate } from '../packages/server/src/db/migrate.ts'
 import type { Schema } from '../packages/server/src/db/schema.ts'
 import { openSqliteFile, sqliteDialect } from '../packages/server/src/db/sqlite-dialect.ts'
-import { encodeChunk } from '../packages/server/src/metrics/chunk-codec.ts'
 import { type Points, PointsBuilder } from '../packages/server/src/metrics/points.ts'
 import { samplePoints } from '../packages/server/src/metrics/sampling.ts'
+import { insertChunk } from '../packages/server/src/tracking/metric-sealing.ts'
 import { appendPoints } from '../packages/server/src/tracking/metric-store.ts'
 import { readPage } from '../packages/server/src/tracking/series-pages.ts'
 import { readWholeSeries } from '../packages/server/src/tracking/whole-series.ts'
@@ -63,15 +63,7 @@ async function measure(size: number): Promise<void> {
 async function fill(db: Db, size: number): Promise<void> {
   for (let from = 0; from < size; from += CHUNK) {
     const points = line(from, Math.min(size, from + CHUNK))
-    const last = from + points.n - 1
-    const range = { min_step: from, max_step: last, min_ts: 1000 + from, max_ts: 1000 + last }
-    const data = encodeChunk(points)
-    const chunk = { level: 2, n: points.n, first_key: KEY, last_key: KEY, ...range, data }
-    const owner = { run: RUN.id, experiment: RUN.experiment }
-    await db
-      .insertInto('metric_chunk')
-      .values({ ...owner, ...chunk })
-      .execute()
+    await insertChunk(db, { run: RUN.id, experiment: RUN.experiment, level: 2 }, points)
   }
 }
 

@@ -18,7 +18,7 @@ import { openTestDatabase } from './test-database.ts'
 import { insertTestExperiment, insertTestRun, type TestRun } from './test-rows.ts'
 
 /** How many databases of random runs are asked; a server takes half a second to make one. */
-const DATABASES = testDatabase === 'sqlite' ? 25 : 8
+const DATABASES = testDatabase === 'sqlite' ? 30 : 8
 
 const request: SearchRunsRequest = {
   experiments: EXPERIMENTS,

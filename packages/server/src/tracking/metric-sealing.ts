@@ -142,21 +142,24 @@ interface ChunkOwner {
 }
 
 async function insertChunks(db: Db, owner: ChunkOwner, unsorted: Points): Promise<void> {
-  for (const points of cutChunks(sortAndDropEquals(unsorted))) {
-    const { firstKey, lastKey, steps, timestamps } = describeChunk(points)
-    await db
-      .insertInto('metric_chunk')
-      .values({
-        ...owner,
-        first_key: firstKey,
-        last_key: lastKey,
-        n: points.n,
-        min_step: steps[0],
-        max_step: steps[1],
-        min_ts: timestamps[0],
-        max_ts: timestamps[1],
-        data: encodeChunk(points),
-      })
-      .execute()
-  }
+  for (const points of cutChunks(sortAndDropEquals(unsorted))) await insertChunk(db, owner, points)
+}
+
+/** Stores sorted points as one chunk. */
+export async function insertChunk(db: Db, owner: ChunkOwner, points: Points): Promise<void> {
+  const { firstKey, lastKey, steps, timestamps } = describeChunk(points)
+  await db
+    .insertInto('metric_chunk')
+    .values({
+      ...owner,
+      first_key: firstKey,
+      last_key: lastKey,
+      n: points.n,
+      min_step: steps[0],
+      max_step: steps[1],
+      min_ts: timestamps[0],
+      max_ts: timestamps[1],
+      data: encodeChunk(points),
+    })
+    .execute()
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../test/start-server.ts'
 import type { Db } from '../db/dialect.ts'
-import { encodeChunk } from '../metrics/chunk-codec.ts'
 import { PointsBuilder } from '../metrics/points.ts'
+import { insertChunk } from './metric-sealing.ts'
 
 const POINTS_PER_CHUNK = 1024
 
@@ -30,13 +30,7 @@ async function seal(db: Db, run_id: string, from: number, to: number): Promise<v
     const builder = new PointsBuilder()
     for (let i = first; i < Math.min(to, first + POINTS_PER_CHUNK); i++)
       builder.add(key, i, 1000 + i, i)
-    const { n } = builder
-    const range = { first_key: key, last_key: key, min_step: first, max_step: first + n - 1 }
-    const data = encodeChunk(builder.points())
-    await db
-      .insertInto('metric_chunk')
-      .values({ run, experiment, level: 2, n, ...range, data })
-      .execute()
+    await insertChunk(db, { run, experiment, level: 2 }, builder.points())
   }
 }
 

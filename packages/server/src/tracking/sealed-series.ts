@@ -1,3 +1,4 @@
+import type { Expression } from 'kysely'
 import { compileOnce, type Db } from '../db/dialect.ts'
 import { decodeChunk } from '../metrics/chunk-codec.ts'
 import { sortAndDropEquals } from '../metrics/point-order.ts'
@@ -25,46 +26,62 @@ export const KEPT_POINTS_MAX = 2_000_000
 
 const keptSealed = keptSeries<Sealed>({ pointsMin: KEPT_POINTS_MIN, pointsMax: KEPT_POINTS_MAX })
 
-interface OfKey extends Record<string, unknown> {
+export interface OfKey extends Record<string, unknown> {
   run: number
   key: number
 }
 
-const countChunks = compileOnce<OfKey, { chunks: number; last_id: number | null }>((db, param) =>
-  db
+/** Chunks that may hold points of a metric of a run. */
+export function chunksOfKey(db: Db, run: Expression<number>, key: Expression<number>) {
+  return db
     .selectFrom('metric_chunk')
-    .select(({ fn }) => [
+    .where('run', '=', run)
+    .where('last_key', '>=', key)
+    .where('first_key', '<=', key)
+}
+
+/** What is sealed, as far as it is known without reading it. */
+export interface SealedState {
+  chunks: number
+  lastId: number
+  /** At least as many as the metric has. */
+  points: number
+}
+
+const selectState = compileOnce<OfKey, { [Name in keyof SealedState]: number | null }>(
+  (db, param) =>
+    chunksOfKey(db, param('run'), param('key')).select(({ fn }) => [
       fn.countAll<number>().as('chunks'),
-      fn.max<number | null>('id').as('last_id'),
-    ])
-    .where('run', '=', param('run'))
-    .where('last_key', '>=', param('key'))
-    .where('first_key', '<=', param('key')),
+      fn.max<number | null>('id').as('lastId'),
+      fn.sum<number | null>('n').as('points'),
+    ]),
 )
 
+export async function measureSealed(db: Db, ofKey: OfKey): Promise<SealedState> {
+  const [there] = await selectState(db, ofKey)
+  const { chunks, lastId, points } = there ?? {}
+  return { chunks: Number(chunks), lastId: Number(lastId), points: Number(points) }
+}
+
 const selectChunks = compileOnce<OfKey, { id: number; data: Uint8Array }>((db, param) =>
-  db
-    .selectFrom('metric_chunk')
-    .select(['id', 'data'])
-    .where('run', '=', param('run'))
-    .where('last_key', '>=', param('key'))
-    .where('first_key', '<=', param('key')),
+  chunksOfKey(db, param('run'), param('key')).select(['id', 'data']),
 )
 
 /**
  * The sealed points of one metric of a run by (timestamp, step, value), each once. They are shared:
- * nobody may change them.
+ * nobody may change them. Who has measured what is there gives it, for a look less.
  */
 export async function readSealed(
   db: Db,
   { id: run, uuid }: Pick<RunRow, 'id' | 'uuid'>,
   key: number,
+  measured?: SealedState,
 ): Promise<Points> {
   const name = `${uuid} ${key}`
   const kept = keptSealed(db).find(name)
   if (kept !== undefined) {
-    const [there] = await countChunks(db, { run, key })
-    if (there?.chunks === kept.chunks && there.last_id === kept.lastId) return kept.points
+    const there = measured ?? (await measureSealed(db, { run, key }))
+    if (there.chunks === kept.chunks && there.lastId === kept.lastId) return kept.points
   }
   const chunks = await selectChunks(db, { run, key })
   const only = new Set([key])

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../test/start-server.ts'
 import type { Db } from '../db/dialect.ts'
-import { describeChunk, encodeChunk } from '../metrics/chunk-codec.ts'
 import { sortAndDropEquals } from '../metrics/point-order.ts'
 import { type Int64, type Points, PointsBuilder } from '../metrics/points.ts'
+import { insertChunk } from './metric-sealing.ts'
 import { appendPoints, openSeries } from './metric-store.ts'
 import type { RunRow } from './run-store.ts'
 import { readPage } from './series-pages.ts'
@@ -43,21 +43,8 @@ function line(from: number, to: number, key = KEY): Point[] {
 
 async function seal(db: Db, run: RunRow, pieces: readonly (readonly Point[])[]): Promise<void> {
   for (const piece of pieces) {
-    const points = pointsOf(piece)
-    const { firstKey, lastKey, steps, timestamps } = describeChunk(points)
-    const range = {
-      first_key: firstKey,
-      last_key: lastKey,
-      min_step: steps[0],
-      max_step: steps[1],
-      min_ts: timestamps[0],
-      max_ts: timestamps[1],
-    }
     const owner = { run: run.id, experiment: run.experiment, level: 2 }
-    await db
-      .insertInto('metric_chunk')
-      .values({ ...owner, ...range, n: points.n, data: encodeChunk(points) })
-      .execute()
+    await insertChunk(db, owner, pointsOf(piece))
   }
 }
 

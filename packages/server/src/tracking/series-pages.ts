@@ -1,11 +1,18 @@
 import { compileOnce, type Db, inPieces } from '../db/dialect.ts'
 import type { Int64 } from '../db/schema.ts'
 import { decodeChunk } from '../metrics/chunk-codec.ts'
+import { mergeSeries } from '../metrics/merged-series.ts'
 import { sortAndDropEquals } from '../metrics/point-order.ts'
 import { intAt, type Points, PointsBuilder, slicePoints } from '../metrics/points.ts'
-import { openSeries, readUnsealed } from './metric-store.ts'
+import { readUnsealed } from './metric-store.ts'
 import type { RunRow } from './run-store.ts'
-import { KEPT_POINTS_MAX } from './sealed-series.ts'
+import {
+  chunksOfKey,
+  KEPT_POINTS_MAX,
+  measureSealed,
+  type OfKey,
+  readSealed,
+} from './sealed-series.ts'
 
 /**
  * Pages of long histories. Chunks whose times do not overlap with others' are counted without being
@@ -20,20 +27,6 @@ export interface SeriesName {
   key: number
 }
 
-interface OfKey extends Record<string, unknown> {
-  run: number
-  key: number
-}
-
-const countPoints = compileOnce<OfKey, { points: number | null }>((db, param) =>
-  db
-    .selectFrom('metric_chunk')
-    .select(({ fn }) => fn.sum<number | null>('n').as('points'))
-    .where('run', '=', param('run'))
-    .where('last_key', '>=', param('key'))
-    .where('first_key', '<=', param('key')),
-)
-
 interface ChunkRow {
   id: number
   first_key: number
@@ -44,12 +37,14 @@ interface ChunkRow {
 }
 
 const selectRanges = compileOnce<OfKey, ChunkRow>((db, param) =>
-  db
-    .selectFrom('metric_chunk')
-    .select(['id', 'first_key', 'last_key', 'n', 'min_ts', 'max_ts'])
-    .where('run', '=', param('run'))
-    .where('last_key', '>=', param('key'))
-    .where('first_key', '<=', param('key')),
+  chunksOfKey(db, param('run'), param('key')).select([
+    'id',
+    'first_key',
+    'last_key',
+    'n',
+    'min_ts',
+    'max_ts',
+  ]),
 )
 
 /** A part of a series: a chunk, or what is in no chunk yet. */
@@ -75,17 +70,18 @@ export async function readPage(
   keptMax = KEPT_POINTS_MAX,
 ): Promise<{ points: Points; hasMore: boolean }> {
   const ofKey = { run: run.id, key }
-  const points = Number((await countPoints(db, ofKey))[0]?.points ?? 0)
+  // First, as in `openSeries`: what is sealed in between is then seen twice, not missed.
+  const unsealed = await readUnsealed(db, run, key)
+  const measured = await measureSealed(db, ofKey)
+  const { points } = measured
   // Whoever reads on is served from memory, and pays once.
   const isKept = from > 0 && points <= keptMax
   if (points > LONG_POINTS && to - from < points / 2 && !isKept) {
-    // First, as in `openSeries`: what is sealed in between is then seen twice, not missed.
-    const unsealed = await readUnsealed(db, run, key)
     const stretches = findStretches(await selectRanges(db, ofKey), unsealed)
     const page = stretches && (await pageOf(db, ofKey, stretches, { from, to }))
     if (page !== undefined) return page
   }
-  const series = await openSeries(db, run, key)
+  const series = mergeSeries(await readSealed(db, run, key, measured), unsealed)
   return { points: series.slice(from, Math.min(to, series.n)), hasMore: to < series.n }
 }
 
