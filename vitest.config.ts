@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take longest: begun last, one would run alone at the end. */
 const LONG =
-  /(?:projects-image|guides|deployments-labs|images-tracker|projects-access|projects-endings|sagemaker-deploy-mlflow|search-runs-query|replicas|predict|dialects|serve|s3-store|model-check|many-runs)\.test\.ts$/
+  /\/(?:projects-image|guides|deployments-labs|images-tracker|projects-access|projects-endings|sagemaker-deploy-mlflow|search-runs-query|replicas|predict|dialects|serve|s3-store|model-check|many-runs)\.test\.ts$/
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -45,7 +45,7 @@ export function missingPython(name: PythonEnvironmentName): string {
 export async function ensurePythonEnvironment(name: PythonEnvironmentName): Promise<boolean> {
   const { pythons, packages, imports }: Environment = environments[name]
   const stampFile = join(folder, name, '.millrace-setup')
-  const stamp = hashOf([JSON.stringify([pythons, packages])])
+  const stamp = hashOf([JSON.stringify([pythons, packages, imports])])
   const isStamped = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp
   if (isStamped && existsSync(pythonOf(name))) return true
 
