@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Api } from '@millrace/api/api'
 import { invalid, notFound } from '@millrace/api/errors'
 import { LOGGED_MODEL_STATUSES, LOGGED_MODELS_PAGE_MAX } from '@millrace/api/logged-models'
@@ -19,6 +18,7 @@ import {
   updateLoggedModel,
   upsertLoggedModelTags,
 } from './logged-model-store.ts'
+import { orderedId } from './ordered-id.ts'
 import { randomRunName } from './random-run-name.ts'
 
 const PAGE_DEFAULT = 50
@@ -40,7 +40,7 @@ export const loggedModels: Handlers<Api['loggedModels']> = {
     const params = checkEntries('params', input.params)
     const tags = checkEntries('tags', input.tags)
     const experiment = await getActiveExperiment(db, input.experiment_id)
-    const model_id = `m-${randomUUID().replaceAll('-', '')}`
+    const model_id = `m-${orderedId()}`
     const creation_time = Date.now()
     const model = await insertLoggedModel(db, {
       model_id,

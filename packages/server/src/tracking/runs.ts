@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Api } from '@millrace/api/api'
 import { invalid, notFound } from '@millrace/api/errors'
 import type { z } from 'zod'
@@ -34,6 +33,7 @@ import {
 } from './log-batch.ts'
 import { checkModelJson, readModelHistory } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
+import { orderedId } from './ordered-id.ts'
 import { paramEntry, quickEntry, quickMetric, quickMetrics, tagEntry } from './quick-writes.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'
@@ -66,7 +66,7 @@ export const runs: Handlers<Api['runs']> = {
   create: prepared(
     (input) => {
       checkCount('tags', input.tags)
-      const uuid = randomUUID().replaceAll('-', '')
+      const uuid = orderedId()
       return { ...input, uuid, random_name: randomRunName() }
     },
     async ({ db, settings }, input) => createRun(db, describeNewRun(input, settings)),

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Api } from '@millrace/api/api'
 import { ApiError, invalid, notFound } from '@millrace/api/errors'
 import { COPIED_FROM_TAG } from '@millrace/api/run-moves'
@@ -12,6 +11,7 @@ import { resolveRoot } from '../artifacts/artifact-root.ts'
 import { type Db, lockRow } from '../db/dialect.ts'
 import type { Handlers } from '../handlers.ts'
 import { type ExperimentRow, getActiveExperiment } from '../tracking/experiment-store.ts'
+import { orderedId } from '../tracking/ordered-id.ts'
 import {
   beforeWrite,
   findRun,
@@ -40,7 +40,7 @@ export const runMoves: Handlers<Api['runMoves']> = {
   async copy({ db }, { run_id, experiment_id, run_name }) {
     const target = await lockExperiment(db, experiment_id)
     const source = (await lockRuns(db, [run_id])).get(run_id) ?? (await getRun(db, run_id))
-    const uuid = randomUUID().replaceAll('-', '')
+    const uuid = orderedId()
     const copy = await insertCopy(db, source, {
       uuid,
       experiment: target.id,

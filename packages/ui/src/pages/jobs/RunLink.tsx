@@ -8,7 +8,7 @@ export function RunLink({ run: { experimentId, runId } }: { run: JobRun }) {
   const { data } = useQuery({ ...query(client.runs.get, { run_id: runId }), staleTime: 30_000 })
   return (
     <Link to="/experiments/$experimentId/runs/$runId" params={{ experimentId, runId }}>
-      {data?.run.info.run_name ?? runId.slice(0, 8)}
+      {data?.run.info.run_name ?? runId.slice(-8)}
     </Link>
   )
 }
