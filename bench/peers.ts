@@ -160,9 +160,11 @@ function server({ port, folder, database }: Place): string[] {
   ]
 }
 
+/** SQLAlchemy 2.1 takes a bare `postgresql://` for another driver than the one that is installed. */
 function mlflow(place: Place, workers: string): Command {
+  const database = place.database.replace(/^postgresql:/, 'postgresql+psycopg2:')
   return {
     file: script('mlflow-3.17.2', 'mlflow'),
-    args: [...server(place), '--workers', workers],
+    args: [...server({ ...place, database }), '--workers', workers],
   }
 }
