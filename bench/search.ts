@@ -63,6 +63,11 @@ const QUESTIONS: { what: string; filter?: string; orderBy?: string[]; page?: num
   { what: 'by param, param =', filter: "params.p1 = 'x3'", orderBy: ['params.p2 DESC'] },
   { what: 'by metric, then param (no index)', orderBy: ['metrics.m9', 'params.p2'] },
   { what: 'by end time', orderBy: ['end_time'] },
+  { what: 'by name', orderBy: ['run_name'] },
+  { what: 'by name, page 5', orderBy: ['run_name DESC'], page: 5 },
+  { what: 'newest first, name = (one)', filter: "run_name = 'run-777'" },
+  { what: 'newest first, name LIKE (a few)', filter: "run_name LIKE '%-777%'" },
+  { what: 'newest first, end time < (none)', filter: 'end_time < 1' },
   { what: 'newest first, status (all)', filter: "status = 'FINISHED'" },
   { what: 'newest first, status (none)', filter: "status = 'RUNNING'" },
 ]

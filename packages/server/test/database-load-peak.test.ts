@@ -13,6 +13,11 @@ const USUAL = 40
 const TOO_MANY = 1000
 const PENDING_MAX = 200
 const MEMORY_MAX_BYTES = 1024 * 1024 * 1024
+/** `MILLRACE_PEAK_SECONDS=60` is the long form, for a machine on which nothing else runs. */
+const PEAK_SECONDS = Number(process.env['MILLRACE_PEAK_SECONDS'] ?? 4)
+/** Of the speed before the peak, what is there again within ten seconds of its end. */
+const SHARE_AFTER = PEAK_SECONDS < 60 ? 0.2 : 0.8
+const BACK_WITHIN_SECONDS = 10
 
 /** What a number of clients that never wait were answered, by status. */
 interface Answers {
@@ -69,7 +74,7 @@ function memoryOf(pid: number): number {
 const perSecond = ({ statuses, msTaken }: Answers) => ((statuses.get(200) ?? 0) * 1000) / msTaken
 
 test(`five times too many clients of ${testDatabase} are refused in order, and it is as fast after them as before`, {
-  timeout: 360_000,
+  timeout: (PEAK_SECONDS + 360) * 1000,
 }, async () => {
   await using folder = await temporaryFolder()
   const adminUri = process.env['MILLRACE_TEST_DATABASE_URI']
@@ -87,22 +92,27 @@ test(`five times too many clients of ${testDatabase} are refused in order, and i
   const first = await load(server, run_ids, { clients: USUAL, ms: 1000 })
 
   const before = await load(server, run_ids, { clients: USUAL, ms: 2000 })
-  const peak = await load(server, run_ids, { clients: TOO_MANY, ms: 4000 })
-  const after = await load(server, run_ids, { clients: USUAL, ms: 2000 })
+  const peak = await load(server, run_ids, { clients: TOO_MANY, ms: PEAK_SECONDS * 1000 })
+  const since: Answers[] = []
+  const isBack = (after: Answers) => perSecond(after) >= perSecond(before) * SHARE_AFTER
+  while (!since.some(isBack) && since.length < BACK_WITHIN_SECONDS / 2) {
+    since.push(await load(server, run_ids, { clients: USUAL, ms: 2000 }))
+  }
 
-  expect([...before.statuses.keys(), ...after.statuses.keys()]).toEqual([200, 200])
+  const rates = [before, peak, ...since].map((answers) => Math.round(perSecond(answers)))
+  console.info(`writes a second before, at and after the peak: ${rates.join(', ')}`)
+  for (const { statuses } of [before, ...since]) expect([...statuses.keys()]).toEqual([200])
   expect([...peak.statuses.keys()].sort()).toEqual([200, 503])
   expect(peak.withoutPause).toBe(0)
   expect(peak.memoryMaxBytes).toBeLessThan(MEMORY_MAX_BYTES)
-  // Wide, for machines on which something else runs at one of these times.
-  expect(perSecond(after)).toBeGreaterThan(perSecond(before) / 5)
+  expect(since.some(isBack), `${rates}`).toBe(true)
   const counts = await Promise.all(
     run_ids.map(async (run_id) => {
       const { metrics = [] } = await client.metrics.getHistory({ run_id, metric_key: 'm' })
       return metrics.length
     }),
   )
-  const answered = [first, before, peak, after].map(({ statuses }) => statuses.get(200) ?? 0)
+  const answered = [first, before, peak, ...since].map(({ statuses }) => statuses.get(200) ?? 0)
   const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0)
   expect(sum(counts)).toBe(sum(answered))
   expect((await server.terminate()).code).toBe(0)

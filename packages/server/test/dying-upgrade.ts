@@ -6,8 +6,9 @@ import { connect } from '../src/db/server-database.ts'
 import { openSqliteFile, sqliteDialect } from '../src/db/sqlite-dialect.ts'
 
 /**
- * Upgrades a database and dies, as by `kill -9`, before so many statements of the migration are sent;
- * ends by itself where the migration has fewer: `node dying-upgrade.ts <uri> <migration> <statements>`
+ * Upgrades a database as far as a migration and dies, as by `kill -9`, before so many statements of
+ * that are sent; ends by itself where it has fewer:
+ * `node dying-upgrade.ts <uri> <migration> <statements>`
  */
 const [uri = '', name = '', statements = ''] = process.argv.slice(2)
 
@@ -27,7 +28,7 @@ MIGRATIONS[name] = async () => {
   }
 }
 await using db = await open()
-await migrate(db)
+await migrate(db, name)
 
 async function open(): Promise<Kysely<Schema>> {
   const path = /^sqlite:\/\/\/(.*)$/.exec(uri)?.[1]

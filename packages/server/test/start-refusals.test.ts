@@ -91,7 +91,7 @@ describe.each(onServers)('on %s', () => {
     const uri = await createDatabase(admin())
     expect(millrace(['db', 'upgrade', uri]).status).toBe(0)
     await withDatabase(settings(uri), (db) =>
-      sql`update kysely_migration set name = '9999-future' where name like '0002-%'`.execute(db),
+      sql`update kysely_migration set name = '9999-future' where name like '0003-%'`.execute(db),
     )
     expect(refusal(uri)).toMatchObject({
       status: 1,

@@ -24,7 +24,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 const MAIN = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 const DYING = join(import.meta.dirname, 'dying-upgrade.ts')
 const DISK_BYTES = 24 * 1024 * 1024
-const SECOND = '0002-witness-and-times'
+const LATER = ['0002-witness-and-times', '0003-run-names']
 
 vi.setConfig({ testTimeout: 180_000 })
 
@@ -35,7 +35,8 @@ async function downgrade(database: DatabaseConfig): Promise<void> {
     for (const column of ['min_ts', 'max_ts']) {
       await db.schema.alterTable('metric_chunk').dropColumn(column).execute()
     }
-    for (const index of ['run_by_end', 'run_by_status']) {
+    const ended = kindOf(db) === 'mysql' ? 'run_by_end' : 'run_ended'
+    for (const index of [ended, 'run_by_status', 'run_by_name']) {
       const drop = db.schema.dropIndex(index)
       await (kindOf(db) === 'mysql' ? drop.on('run') : drop).execute()
     }
@@ -47,7 +48,7 @@ async function downgrade(database: DatabaseConfig): Promise<void> {
         db,
       )
     }
-    await sql`delete from kysely_migration where name = ${SECOND}`.execute(db)
+    await sql`delete from kysely_migration where name in (${sql.join(LATER)})`.execute(db)
   })
 }
 
@@ -145,17 +146,19 @@ test('an upgrade that was killed between any two statements is finished by the n
   await using folder = await temporaryFolder()
   const { database, uri } = await emptyDatabase(folder.path)
   await withDatabase(database, (db) => migrate(db, '0001-initial'))
-  let statements = 0
-  let ended: number | string | null = 'SIGKILL'
-  for (; ended === 'SIGKILL'; statements++) {
-    const { missing } = await withDatabase(database, readSchemaState)
-    expect(missing).toEqual([SECOND])
-    const dying = await run([DYING, uri, SECOND, String(statements)])
-    ended = dying.ended
-    expect(ended, dying.output).toBeOneOf([0, 'SIGKILL'])
+  for (const [index, name] of LATER.entries()) {
+    let statements = 0
+    let ended: number | string | null = 'SIGKILL'
+    for (; ended === 'SIGKILL'; statements++) {
+      const { missing } = await withDatabase(database, readSchemaState)
+      expect(missing).toEqual(LATER.slice(index))
+      const dying = await run([DYING, uri, name, String(statements)])
+      ended = dying.ended
+      expect(ended, dying.output).toBeOneOf([0, 'SIGKILL'])
+    }
+    expect(statements).toBeGreaterThan(2)
   }
 
-  expect(statements).toBeGreaterThan(2)
   const { missing } = await withDatabase(database, readSchemaState)
   expect(missing).toEqual([])
   expect(await findBrokenInvariants(database)).toEqual([])
@@ -190,7 +193,7 @@ test.for(testDatabase === 'sqlite' ? [testDatabase] : [])(
     expect(refused.output).toMatch(/disk is full/)
     expect(refused.output).not.toMatch(/^ +at /m)
     rmSync(ballast)
-    expect((await withDatabase(database, readSchemaState)).missing).toEqual([SECOND])
+    expect((await withDatabase(database, readSchemaState)).missing).toEqual(LATER)
     expect((await count()).rows).toEqual(told)
     expect(await run([MAIN, 'db', 'upgrade', uri])).toMatchObject({ ended: 0 })
     expect((await withDatabase(database, readSchemaState)).missing).toEqual([])
@@ -211,19 +214,19 @@ describe.each(testDatabase === 'sqlite' ? [] : [testDatabase])('servers on %s', 
 
     const refusals = await Promise.all(Array.from({ length: 10 }, start))
     for (const refusal of refusals) {
-      expect(refusal).toContain(`older than this program (${SECOND} missing)`)
+      expect(refusal).toContain(`older than this program (${LATER.join(', ')} missing)`)
       expect(refusal).toContain('millrace db upgrade')
     }
     const { missing } = await withDatabase(database, readSchemaState)
-    expect(missing).toEqual([SECOND])
+    expect(missing).toEqual(LATER)
 
     expect(await run([MAIN, 'db', 'status', uri])).toMatchObject({
       ended: 1,
-      output: expect.stringContaining(SECOND),
+      output: expect.stringContaining(LATER.join(', ')),
     })
     expect(await run([MAIN, 'db', 'upgrade', uri])).toMatchObject({
       ended: 0,
-      output: expect.stringContaining(`Applied ${SECOND}`),
+      output: expect.stringContaining(`Applied ${LATER.join(', ')}`),
     })
     expect(await start()).toBe('started')
   })

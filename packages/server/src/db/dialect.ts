@@ -102,20 +102,29 @@ export function otherTexts(db: Db, alias: string, text: string): Expression<SqlB
 }
 
 interface Nth {
-  /** A table of entries, which `where` calls by the alias. */
+  /** A table that `where` calls by the alias. */
   table: Expression<unknown>
   where: Expression<SqlBool>
   descending: boolean
   count: number
 }
 
+/** A column that an index has, of a table that a statement calls `alias`. */
+interface IndexedColumn {
+  alias: string
+  column: string
+  isText: boolean
+  /** The primary key of the table. */
+  key: readonly string[]
+}
+
 /**
- * The column `value` of a table called `alias`, in the form that the index on it can answer: of a
- * text some databases index the head alone, and MySQL gives no order by that.
+ * A column in the form that the index on it can answer: of a text some databases index the head
+ * alone, and MySQL gives no order by that.
  */
-export function valueAt(alias: string, isText: boolean) {
-  const column = sql.ref(`${alias}.value`)
-  const indexed = (db: Db) => (isText && kindOf(db) === 'postgresql' ? headOf(column) : column)
+export function indexedColumn({ alias, column, isText, key }: IndexedColumn) {
+  const value = sql.ref(`${alias}.${column}`)
+  const indexed = (db: Db) => (isText && kindOf(db) === 'postgresql' ? headOf(value) : value)
   const name = sql.ref(alias)
   return {
     /** That the value is at least this one, or at most when `descending`. */
@@ -127,8 +136,8 @@ export function valueAt(alias: string, isText: boolean) {
         : sql<SqlBool>`${indexed(db)} >= ${bound}`
     },
     /**
-     * A value that `count` entries do not come after, and not many more. Undefined when there are
-     * fewer entries.
+     * A value that `count` rows do not come after, and not many more. Undefined when there are fewer
+     * rows.
      */
     async nth(
       db: Db,
@@ -154,14 +163,15 @@ export function valueAt(alias: string, isText: boolean) {
     const total = Number(totals[0]?.n ?? 0)
     if (total < count) return undefined
     const extreme = sql.raw(descending ? 'min' : 'max')
-    const { rows } = await sql<{ bound: string }>`
-      select ${extreme}(found.value) as bound from (
-        select ${name}.run, ${name}.${sql.ref('key')} from ${table} as ${name} where ${where}
-        limit ${sql.lit(count)} offset ${sql.lit(descending ? total - count : 0)}) as listed
-      straight_join ${table} as found
-        on found.run = listed.run and found.${sql.ref('key')} = listed.${sql.ref('key')}`.execute(
-      db,
+    const keys = key.map((part) => sql.ref(`${alias}.${part}`))
+    const isListed = key.map(
+      (part) => sql`${sql.ref(`found.${part}`)} = ${sql.ref(`listed.${part}`)}`,
     )
+    const { rows } = await sql<{ bound: string }>`
+      select ${extreme}(${sql.ref(`found.${column}`)}) as bound from (
+        select ${sql.join(keys)} from ${table} as ${name} where ${where}
+        limit ${sql.lit(count)} offset ${sql.lit(descending ? total - count : 0)}) as listed
+      straight_join ${table} as found on ${sql.join(isListed, sql` and `)}`.execute(db)
     return rows[0]?.bound
   }
 }

@@ -7,6 +7,7 @@ import type { Schema } from './schema.ts'
 export const MIGRATIONS: Record<string, () => Promise<Migration>> = {
   '0001-initial': () => import('./migrations/0001-initial.ts'),
   '0002-witness-and-times': () => import('./migrations/0002-witness-and-times.ts'),
+  '0003-run-names': () => import('./migrations/0003-run-names.ts'),
 }
 
 /** How the schema of a database compares with what this program needs. */

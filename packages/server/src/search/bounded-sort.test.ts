@@ -28,7 +28,7 @@ beforeAll(async () => {
     await insertTestRun(db, {
       uuid: testUuid(index),
       experiment: 1,
-      name: 'run',
+      name: textOf((index * 5) % RUNS),
       user_id: 'ann',
       status: 3,
       start_time: 1000 + ((index * 7) % 10),
@@ -53,6 +53,8 @@ test.each([
   [['start_time DESC', 'params.p']],
   [['end_time']],
   [['end_time DESC', 'metrics.m']],
+  [['run_name']],
+  [['run_name DESC', 'metrics.m']],
 ])('pages by %j are the same when only those up to a bound are sorted', async (orderBy) => {
   const search: RunSearch = {
     experiments: [1],

@@ -1,5 +1,5 @@
 import { type Expression, type SqlBool, sql } from 'kysely'
-import { type Db, valueAt } from '../db/dialect.ts'
+import { type Db, indexedColumn } from '../db/dialect.ts'
 import type { SortValue } from './page-token.ts'
 import {
   type EntryRange,
@@ -65,6 +65,7 @@ function boundsOf(search: RunSearch, after: readonly SortValue[] | undefined): B
     if (field.key === 'start_time') {
       return timeBounds(search, { column: 'start_time', descending, from: after?.[0] })
     }
+    if (field.key === 'run_name') return nameBounds(search, descending, after?.[0])
     // Runs that have ended come first.
     if (field.key !== 'end_time' || (after !== undefined && after[0] !== 0)) return undefined
     return timeBounds(search, { column: 'end_time', descending, from: after?.[1] })
@@ -85,7 +86,7 @@ function entryBounds(
 ): Bounds {
   const { table, keyId, descending, from } = options
   const isText = table !== 'metric_latest'
-  const value = valueAt('entry', isText)
+  const value = indexedColumn({ alias: 'entry', column: 'value', isText, key: ['run', 'key'] })
   const begin = (db: Db) => (from === undefined ? [] : [value.isFrom(db, from, descending)])
   const range = (condition: Expression<SqlBool>): EntryRange => ({ table, keyId, condition })
   return {
@@ -99,6 +100,27 @@ function entryBounds(
     within: (db, bound) => ({
       among: { entries: range(allOf([...begin(db), value.isFrom(db, bound, !descending)])) },
     }),
+  }
+}
+
+const NAME = indexedColumn({ alias: 'run', column: 'name', isText: true, key: ['id'] })
+
+/** Of all stages, because that index knows nothing of them. */
+function nameBounds(
+  { experiments }: RunSearch,
+  descending: boolean,
+  from: SortValue | undefined,
+): Bounds {
+  const begin = (db: Db) => (from === undefined ? [] : [NAME.isFrom(db, from, descending)])
+  return {
+    find: (db, count) =>
+      NAME.nth(db, {
+        table: sql.table('run'),
+        where: allOf([isOneOf(sql.ref('run.experiment'), experiments), ...begin(db)]),
+        descending,
+        count,
+      }),
+    within: (db, bound) => ({ conditions: [...begin(db), NAME.isFrom(db, bound, !descending)] }),
   }
 }
 

@@ -1,9 +1,16 @@
-import { type Expression, type SqlBool, sql } from 'kysely'
+import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely'
 import { type Db, isText, otherTexts } from '../db/dialect.ts'
-import type { Comparison, ListTest, TextTest } from './filter.ts'
+import type { AttributeComparison, Comparison, ListTest, TextTest } from './filter.ts'
 import { runConditions } from './run-conditions.ts'
 import { type EntryRange, isInRange, type RunSearch } from './run-general-query.ts'
-import { ALWAYS, isOneOf, numberCondition, textCondition } from './test-conditions.ts'
+import {
+  ALWAYS,
+  allOf,
+  integerCondition,
+  isOneOf,
+  numberCondition,
+  textCondition,
+} from './test-conditions.ts'
 
 /**
  * Exports `findRareRuns`: when a clause of the filter leaves few runs, reading just those and
@@ -36,23 +43,42 @@ export async function findRareRuns(
     const runs =
       'isMissingFrom' in look
         ? await listIfNone(db, search, look.isMissingFrom)
-        : await listInRanges(db, search, look.ranges)
+        : await listInRanges(db, rangesOf(look, search))
     if (runs !== undefined) return runs
   }
   return undefined
 }
 
+/** Rows that an index has together, and the run that each is of. */
+interface IndexRange {
+  rows: RawBuilder<unknown>
+  run: Expression<unknown>
+  condition: Expression<SqlBool>
+}
+
+function rangesOf(
+  look: { ranges: EntryRange[] } | { runs: Expression<SqlBool> },
+  { experiments }: RunSearch,
+): IndexRange[] {
+  if ('ranges' in look) {
+    return look.ranges.map((range) => ({
+      rows: sql`${sql.table(range.table)} as entry`,
+      run: sql.ref('entry.run'),
+      condition: isInRange(range, experiments),
+    }))
+  }
+  const condition = allOf([isOneOf(sql.ref('run.experiment'), experiments), look.runs])
+  return [{ rows: sql`${sql.table('run')}`, run: sql.ref('run.id'), condition }]
+}
+
 async function listInRanges(
   db: Db,
-  { experiments }: RunSearch,
-  ranges: readonly EntryRange[],
+  ranges: readonly IndexRange[],
 ): Promise<readonly number[] | undefined> {
   const runs = new Set<number>()
-  for (const range of ranges) {
+  for (const { rows: listed, run: id, condition } of ranges) {
     const { rows } = await sql<{ run: number }>`
-      select ${sql.ref('entry.run')} from ${sql.table(range.table)} as entry
-      where ${isInRange(range, experiments)}
-      limit ${RARE_MAX + 1}`.execute(db)
+      select ${id} as run from ${listed} where ${condition} limit ${RARE_MAX + 1}`.execute(db)
     for (const { run } of rows) runs.add(run)
     if (runs.size > RARE_MAX) return undefined
   }
@@ -75,7 +101,11 @@ async function listIfNone(
 }
 
 /** Where in the value indexes the runs are that pass a clause, or none is that lacks the entry. */
-type Look = { ranges: EntryRange[] } | { isMissingFrom: EntryRange }
+type Look =
+  | { ranges: EntryRange[] }
+  | { isMissingFrom: EntryRange }
+  /** A condition on `run` that an index of that table answers. */
+  | { runs: Expression<SqlBool> }
 
 /** What to look at for the clauses that next to none of some runs pass. */
 async function listPromising(db: Db, search: RunSearch): Promise<Look[]> {
@@ -91,9 +121,13 @@ async function listPromising(db: Db, search: RunSearch): Promise<Look[]> {
     const name = sql.ref(`passed_${index}`)
     return sql`sum(case when ${passes} then 1 else 0 end) as ${name}`
   })
+  const own = candidates.flatMap(({ comparison: { kind, key } }) =>
+    kind === 'attribute' ? [key === 'run_name' ? 'name' : key] : [],
+  )
+  const columns = [...new Set(['id', ...own])].map((column) => sql.ref(column))
   const { rows } = await sql<Record<string, number | string | null>>`
     select ${sql.join(passed)} from (
-      select ${sql.ref('id')} from ${sql.table('run')}
+      select ${sql.join(columns)} from ${sql.table('run')}
       where ${isOneOf(sql.ref('experiment'), experiments)} and ${isOneOf(sql.ref('stage'), stages)}
       limit ${SAMPLE.runs}) as ${sql.table('run')}`.execute(db)
   return candidates.flatMap(({ look }, index) =>
@@ -121,8 +155,22 @@ function indexedCondition(
   return test.comparator === '=' ? isText(db, value, [test.value]) : textCondition(value, test)
 }
 
-function toLook(db: Db, comparison: Comparison, { keyIds }: RunSearch): Look[] {
-  if (comparison.kind === 'attribute' || comparison.kind === 'dataset') return []
+/** Names along `run_by_name`; times along `run_list` and the index of ends. */
+function lookAtRuns(db: Db, comparison: AttributeComparison, { stages }: RunSearch): Look[] {
+  if (comparison.type === 'number') {
+    if (comparison.comparator === '!=') return []
+    const time = integerCondition(sql.ref(`run.${comparison.key}`), comparison)
+    return [{ runs: allOf([isOneOf(sql.ref('run.stage'), stages), time]) }]
+  }
+  const isOther = comparison.comparator === '!=' || comparison.comparator === 'NOT IN'
+  if (comparison.key !== 'run_name' || isOther) return []
+  return [{ runs: indexedCondition(db, sql.ref('run.name'), comparison) }]
+}
+
+function toLook(db: Db, comparison: Comparison, search: RunSearch): Look[] {
+  const { keyIds } = search
+  if (comparison.kind === 'attribute') return lookAtRuns(db, comparison, search)
+  if (comparison.kind === 'dataset') return []
   const keyId = keyIds.get(comparison.key)
   if (keyId === undefined) return []
   const value = sql.ref('entry.value')

@@ -86,12 +86,42 @@ export async function createTables(db: Kysely<Schema>, tables: readonly Table[])
   }
 }
 
-/** Makes an index on columns that it holds whole, each maybe with `desc`, unless it is there. */
+/**
+ * Makes an index on columns that it holds whole, each maybe with `desc`, unless it is there; with a
+ * condition, of those rows alone, which MySQL cannot.
+ */
 export async function createIndex(
   db: Kysely<Schema>,
   table: string,
   name: string,
   columns: readonly string[],
+  where?: string,
+): Promise<void> {
+  await createIndexOn(db, table, name, quoted(columns), where)
+}
+
+/** Makes an index whose last column is a `text`, unless it is there. */
+export async function createTextIndex(
+  db: Kysely<Schema>,
+  table: string,
+  name: string,
+  columns: readonly string[],
+): Promise<void> {
+  const text = columns.at(-1) ?? ''
+  const [list = ''] = indexEntries(kindOf(db), {
+    name: table,
+    columns: { [text]: 'text' },
+    indexes: { [name]: [...columns] },
+  }).map(([, entries]) => entries)
+  await createIndexOn(db, table, name, list)
+}
+
+async function createIndexOn(
+  db: Kysely<Schema>,
+  table: string,
+  name: string,
+  list: string,
+  where?: string,
 ): Promise<void> {
   const kind = kindOf(db)
   if (kind === 'mysql') {
@@ -102,7 +132,8 @@ export async function createIndex(
     if (rows.length > 0) return
   }
   const unlessThere = kind === 'mysql' ? '' : 'if not exists '
-  const statement = `create index ${unlessThere}${name} on ${table} (${quoted(columns)})`
+  const rows = where === undefined ? '' : ` where ${where}`
+  const statement = `create index ${unlessThere}${name} on ${table} (${list})${rows}`
   await sql.raw(inDialect(kind, statement)).execute(db)
 }
 
