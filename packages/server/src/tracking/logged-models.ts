@@ -3,6 +3,7 @@ import { invalid, notFound } from '@millrace/api/errors'
 import { LOGGED_MODEL_STATUSES, LOGGED_MODELS_PAGE_MAX } from '@millrace/api/logged-models'
 import { listDirectory } from '../artifacts/list-directory.ts'
 import { visibleExperiments } from '../auth/visibility.ts'
+import { orderedId } from '../db/ordered-id.ts'
 import { STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 import type { Handlers } from '../handlers.ts'
 import { searchLoggedModelsQuery } from '../search/search-logged-models-query.ts'
@@ -18,7 +19,6 @@ import {
   updateLoggedModel,
   upsertLoggedModelTags,
 } from './logged-model-store.ts'
-import { orderedId } from './ordered-id.ts'
 import { randomRunName } from './random-run-name.ts'
 
 const PAGE_DEFAULT = 50

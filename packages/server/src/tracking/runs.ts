@@ -1,6 +1,7 @@
 import type { Api } from '@millrace/api/api'
 import { invalid, notFound } from '@millrace/api/errors'
 import type { z } from 'zod'
+import { orderedId } from '../db/ordered-id.ts'
 import { STAGE_ACTIVE, STAGE_DELETED } from '../db/schema.ts'
 import {
   type Handlers,
@@ -33,7 +34,6 @@ import {
 } from './log-batch.ts'
 import { checkModelJson, readModelHistory } from './model-history.ts'
 import { insertModelMetrics } from './model-metric-store.ts'
-import { orderedId } from './ordered-id.ts'
 import { paramEntry, quickEntry, quickMetric, quickMetrics, tagEntry } from './quick-writes.ts'
 import { randomRunName } from './random-run-name.ts'
 import { insertDatasets, insertModelLinks } from './run-input-store.ts'

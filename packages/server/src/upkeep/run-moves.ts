@@ -9,9 +9,9 @@ import {
 import type { ArtifactStore } from '@millrace/artifacts/artifact-store'
 import { resolveRoot } from '../artifacts/artifact-root.ts'
 import { type Db, lockRow } from '../db/dialect.ts'
+import { orderedId } from '../db/ordered-id.ts'
 import type { Handlers } from '../handlers.ts'
 import { type ExperimentRow, getActiveExperiment } from '../tracking/experiment-store.ts'
-import { orderedId } from '../tracking/ordered-id.ts'
 import {
   beforeWrite,
   findRun,
