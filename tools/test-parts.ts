@@ -78,7 +78,8 @@ export const parts: Record<string, Step[]> = {
       .filter((name) => /^(mlflow|sagemaker)-\d|^xgboost$/.test(name))
       .map((name) => setUpStep(name, () => setUpPython(name))),
     setUpStep('postgresql', () => ensureDatabaseServer('postgresql')),
-    vitestStep('compat', ['tests/compat', ...HIDDEN_BELOW_TMP]),
+    // They wait for other programs half of the time.
+    vitestStep('compat', ['--maxWorkers=3', 'tests/compat', ...HIDDEN_BELOW_TMP]),
   ],
   e2e: [
     setUpStep('chromium', setUpChromium),

@@ -58,7 +58,8 @@ export function vitestStep(name: string, args: string[], env: Record<string, str
         problems === 0 &&
         !failedFiles.some((file) => ONCE_ONLY.test(file) && !timedOutFiles.includes(file))
       if (!isWorthwhile) return result
-      const options = [...args.filter((arg) => arg.startsWith('--')), '--maxWorkers=1']
+      const isKept = (arg: string) => arg.startsWith('--') && !arg.startsWith('--maxWorkers=')
+      const options = [...args.filter(isKept), '--maxWorkers=1']
       const again = await runVitest(name, [...options, ...failedFiles], env)
       if (again.failed > 0) return { ...result, output: `${result.output}\n${again.output}` }
       return {
