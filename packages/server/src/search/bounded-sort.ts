@@ -63,12 +63,14 @@ function boundsOf(search: RunSearch, after: readonly SortValue[] | undefined): B
   const { descending } = field
   if (field.kind === 'attribute') {
     if (field.key === 'start_time') {
-      return timeBounds(search, { column: 'start_time', descending, from: after?.[0] })
+      return runBounds(search, { column: 'start_time', descending, from: after?.[0] })
     }
-    if (field.key === 'run_name') return nameBounds(search, descending, after?.[0])
+    if (field.key === 'run_name') {
+      return runBounds(search, { column: 'name', descending, from: after?.[0] })
+    }
     // Runs that have ended come first.
     if (field.key !== 'end_time' || (after !== undefined && after[0] !== 0)) return undefined
-    return timeBounds(search, { column: 'end_time', descending, from: after?.[1] })
+    return runBounds(search, { column: 'end_time', descending, from: after?.[1] })
   }
   const keyId = search.keyIds.get(field.key)
   // Runs of the first group have a value, and it is a number.
@@ -103,56 +105,34 @@ function entryBounds(
   }
 }
 
-const NAME = indexedColumn({ alias: 'run', column: 'name', isText: true, key: ['id'] })
-
-/** Of all stages, because that index knows nothing of them. */
-function nameBounds(
-  { experiments }: RunSearch,
-  descending: boolean,
-  from: SortValue | undefined,
-): Bounds {
-  const begin = (db: Db) => (from === undefined ? [] : [NAME.isFrom(db, from, descending)])
-  return {
-    find: (db, count) =>
-      NAME.nth(db, {
-        table: sql.table('run'),
-        where: allOf([isOneOf(sql.ref('run.experiment'), experiments), ...begin(db)]),
-        descending,
-        count,
-      }),
-    within: (db, bound) => ({ conditions: [...begin(db), NAME.isFrom(db, bound, !descending)] }),
-  }
-}
-
-interface TimeOrder {
-  column: 'start_time' | 'end_time'
+interface RunColumn {
+  column: 'start_time' | 'end_time' | 'name'
   descending: boolean
   from: SortValue | undefined
 }
 
-function timeBounds(
+/** Undefined for times of several stages: their indexes have stages apart, that of names together. */
+function runBounds(
   { experiments, stages }: RunSearch,
-  { column, descending, from }: TimeOrder,
+  { column, descending, from }: RunColumn,
 ): Bounds | undefined {
-  if (stages.length > 1) return undefined
-  const time = sql.ref(`run.${column}`)
-  const upTo = (bound: SortValue, isAtLeast: boolean) =>
-    isAtLeast ? sql<SqlBool>`${time} >= ${bound}` : sql<SqlBool>`${time} <= ${bound}`
-  const begin = from === undefined ? [] : [upTo(from, !descending)]
+  const isText = column === 'name'
+  if (!isText && stages.length > 1) return undefined
+  const value = indexedColumn({ alias: 'run', column, isText, key: ['id'] })
+  const begin = (db: Db) => (from === undefined ? [] : [value.isFrom(db, from, descending)])
+  const isSet = sql<SqlBool>`${sql.ref(`run.${column}`)} is not null`
+  const scope = [
+    isOneOf(sql.ref('run.experiment'), experiments),
+    ...(isText ? [] : [isOneOf(sql.ref('run.stage'), stages), isSet]),
+  ]
   return {
-    async find(db, count) {
-      const scope = [
-        isOneOf(sql.ref('run.experiment'), experiments),
-        isOneOf(sql.ref('run.stage'), stages),
-        sql<SqlBool>`${time} is not null`,
-        ...begin,
-      ]
-      const { rows } = await sql<{ bound: SortValue }>`
-        select ${time} as bound from ${sql.table('run')} where ${allOf(scope)}
-        order by ${time} ${sql.raw(descending ? 'desc' : 'asc')}
-        limit 1 offset ${sql.lit(count - 1)}`.execute(db)
-      return rows[0]?.bound
-    },
-    within: (_db, bound) => ({ conditions: [...begin, upTo(bound, descending)] }),
+    find: (db, count) =>
+      value.nth(db, {
+        table: sql.table('run'),
+        where: allOf([...scope, ...begin(db)]),
+        descending,
+        count,
+      }),
+    within: (db, bound) => ({ conditions: [...begin(db), value.isFrom(db, bound, !descending)] }),
   }
 }

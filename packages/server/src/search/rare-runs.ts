@@ -3,14 +3,7 @@ import { type Db, isText, otherTexts } from '../db/dialect.ts'
 import type { AttributeComparison, Comparison, ListTest, TextTest } from './filter.ts'
 import { runConditions } from './run-conditions.ts'
 import { type EntryRange, isInRange, type RunSearch } from './run-general-query.ts'
-import {
-  ALWAYS,
-  allOf,
-  integerCondition,
-  isOneOf,
-  numberCondition,
-  textCondition,
-} from './test-conditions.ts'
+import { ALWAYS, allOf, isOneOf, numberCondition, textCondition } from './test-conditions.ts'
 
 /**
  * Exports `findRareRuns`: when a clause of the filter leaves few runs, reading just those and
@@ -43,7 +36,7 @@ export async function findRareRuns(
     const runs =
       'isMissingFrom' in look
         ? await listIfNone(db, search, look.isMissingFrom)
-        : await listInRanges(db, rangesOf(look, search))
+        : await listInRanges(db, look.ranges)
     if (runs !== undefined) return runs
   }
   return undefined
@@ -56,19 +49,20 @@ interface IndexRange {
   condition: Expression<SqlBool>
 }
 
-function rangesOf(
-  look: { ranges: EntryRange[] } | { runs: Expression<SqlBool> },
-  { experiments }: RunSearch,
-): IndexRange[] {
-  if ('ranges' in look) {
-    return look.ranges.map((range) => ({
-      rows: sql`${sql.table(range.table)} as entry`,
-      run: sql.ref('entry.run'),
-      condition: isInRange(range, experiments),
-    }))
+function inEntries(range: EntryRange, { experiments }: RunSearch): IndexRange {
+  return {
+    rows: sql`${sql.table(range.table)} as entry`,
+    run: sql.ref('entry.run'),
+    condition: isInRange(range, experiments),
   }
-  const condition = allOf([isOneOf(sql.ref('run.experiment'), experiments), look.runs])
-  return [{ rows: sql`${sql.table('run')}`, run: sql.ref('run.id'), condition }]
+}
+
+function inRuns(conditions: Expression<SqlBool>[], { experiments }: RunSearch): IndexRange {
+  return {
+    rows: sql`${sql.table('run')}`,
+    run: sql.ref('run.id'),
+    condition: allOf([isOneOf(sql.ref('run.experiment'), experiments), ...conditions]),
+  }
 }
 
 async function listInRanges(
@@ -100,12 +94,8 @@ async function listIfNone(
   return counts !== undefined && counts.runs === counts.entries ? [] : undefined
 }
 
-/** Where in the value indexes the runs are that pass a clause, or none is that lacks the entry. */
-type Look =
-  | { ranges: EntryRange[] }
-  | { isMissingFrom: EntryRange }
-  /** A condition on `run` that an index of that table answers. */
-  | { runs: Expression<SqlBool> }
+/** Where in the indexes the runs are that pass a clause, or none is that lacks the entry. */
+type Look = { ranges: IndexRange[] } | { isMissingFrom: EntryRange }
 
 /** What to look at for the clauses that next to none of some runs pass. */
 async function listPromising(db: Db, search: RunSearch): Promise<Look[]> {
@@ -121,13 +111,11 @@ async function listPromising(db: Db, search: RunSearch): Promise<Look[]> {
     const name = sql.ref(`passed_${index}`)
     return sql`sum(case when ${passes} then 1 else 0 end) as ${name}`
   })
-  const own = candidates.flatMap(({ comparison: { kind, key } }) =>
-    kind === 'attribute' ? [key === 'run_name' ? 'name' : key] : [],
-  )
-  const columns = [...new Set(['id', ...own])].map((column) => sql.ref(column))
+  const isOfRuns = candidates.some(({ comparison }) => comparison.kind === 'attribute')
+  const columns = isOfRuns ? sql`*` : sql.ref('id')
   const { rows } = await sql<Record<string, number | string | null>>`
     select ${sql.join(passed)} from (
-      select ${sql.join(columns)} from ${sql.table('run')}
+      select ${columns} from ${sql.table('run')}
       where ${isOneOf(sql.ref('experiment'), experiments)} and ${isOneOf(sql.ref('stage'), stages)}
       limit ${SAMPLE.runs}) as ${sql.table('run')}`.execute(db)
   return candidates.flatMap(({ look }, index) =>
@@ -156,44 +144,43 @@ function indexedCondition(
 }
 
 /** Names along `run_by_name`; times along `run_list` and the index of ends. */
-function lookAtRuns(db: Db, comparison: AttributeComparison, { stages }: RunSearch): Look[] {
+function lookAtRuns(db: Db, comparison: AttributeComparison, search: RunSearch): Look[] {
+  if (comparison.comparator === '!=' || comparison.comparator === 'NOT IN') return []
   if (comparison.type === 'number') {
-    if (comparison.comparator === '!=') return []
-    const time = integerCondition(sql.ref(`run.${comparison.key}`), comparison)
-    return [{ runs: allOf([isOneOf(sql.ref('run.stage'), stages), time]) }]
+    const isOfStage = isOneOf(sql.ref('run.stage'), search.stages)
+    const time = runConditions([comparison], search.keyIds)
+    return [{ ranges: [inRuns([isOfStage, ...time], search)] }]
   }
-  const isOther = comparison.comparator === '!=' || comparison.comparator === 'NOT IN'
-  if (comparison.key !== 'run_name' || isOther) return []
-  return [{ runs: indexedCondition(db, sql.ref('run.name'), comparison) }]
+  if (comparison.key !== 'run_name') return []
+  const name = indexedCondition(db, sql.ref('run.name'), comparison)
+  return [{ ranges: [inRuns([name], search)] }]
 }
 
 function toLook(db: Db, comparison: Comparison, search: RunSearch): Look[] {
-  const { keyIds } = search
   if (comparison.kind === 'attribute') return lookAtRuns(db, comparison, search)
   if (comparison.kind === 'dataset') return []
-  const keyId = keyIds.get(comparison.key)
+  const keyId = search.keyIds.get(comparison.key)
   if (keyId === undefined) return []
   const value = sql.ref('entry.value')
+  const table = comparison.kind === 'metric' ? 'metric_latest' : comparison.kind
+  const look = (conditions: readonly Expression<SqlBool>[], isNan = false) =>
+    conditions.map((condition) => inEntries({ table, keyId, condition, isNan }, search))
   if (comparison.kind === 'metric') {
-    const range = { table: 'metric_latest', keyId } as const
     if (comparison.comparator !== '!=') {
-      return [{ ranges: [{ ...range, condition: numberCondition(value, comparison) }] }]
+      return [{ ranges: look([numberCondition(value, comparison)]) }]
     }
-    const sides = (['<', '>'] as const).map((comparator) => ({
-      ...range,
-      condition: numberCondition(value, { ...comparison, comparator }),
-    }))
-    return [{ ranges: [...sides, { ...range, condition: ALWAYS, isNan: true }] }]
+    const sides = (['<', '>'] as const).map((comparator) =>
+      numberCondition(value, { ...comparison, comparator }),
+    )
+    return [{ ranges: [...look(sides), ...look([ALWAYS], true)] }]
   }
-  const range = { table: comparison.kind, keyId }
   if (comparison.type === 'null') {
-    const isMissingFrom = { ...range, condition: ALWAYS }
+    const isMissingFrom = { table, keyId, condition: ALWAYS } as const
     return comparison.comparator === 'IS NULL' ? [{ isMissingFrom }] : []
   }
   if (comparison.comparator === 'NOT IN') return []
   if (comparison.type === 'text' && comparison.comparator === '!=') {
-    const sides = otherTexts(db, 'entry', comparison.value)
-    return [{ ranges: sides.map((condition) => ({ ...range, condition })) }]
+    return [{ ranges: look(otherTexts(db, 'entry', comparison.value)) }]
   }
-  return [{ ranges: [{ ...range, condition: indexedCondition(db, value, comparison) }] }]
+  return [{ ranges: look([indexedCondition(db, value, comparison)]) }]
 }

@@ -86,42 +86,21 @@ export async function createTables(db: Kysely<Schema>, tables: readonly Table[])
   }
 }
 
-/**
- * Makes an index on columns that it holds whole, each maybe with `desc`, unless it is there; with a
- * condition, of those rows alone, which MySQL cannot.
- */
+/** What an index holds beside whole columns. */
+interface IndexOptions {
+  /** Those of its columns that are of the type `text`. */
+  texts?: readonly string[]
+  /** Which rows are in it; MySQL has no such indexes. */
+  where?: string
+}
+
+/** Makes an index on columns, each maybe with `desc`, unless it is there. */
 export async function createIndex(
   db: Kysely<Schema>,
   table: string,
   name: string,
   columns: readonly string[],
-  where?: string,
-): Promise<void> {
-  await createIndexOn(db, table, name, quoted(columns), where)
-}
-
-/** Makes an index whose last column is a `text`, unless it is there. */
-export async function createTextIndex(
-  db: Kysely<Schema>,
-  table: string,
-  name: string,
-  columns: readonly string[],
-): Promise<void> {
-  const text = columns.at(-1) ?? ''
-  const [list = ''] = indexEntries(kindOf(db), {
-    name: table,
-    columns: { [text]: 'text' },
-    indexes: { [name]: [...columns] },
-  }).map(([, entries]) => entries)
-  await createIndexOn(db, table, name, list)
-}
-
-async function createIndexOn(
-  db: Kysely<Schema>,
-  table: string,
-  name: string,
-  list: string,
-  where?: string,
+  { texts = [], where }: IndexOptions = {},
 ): Promise<void> {
   const kind = kindOf(db)
   if (kind === 'mysql') {
@@ -133,6 +112,7 @@ async function createIndexOn(
   }
   const unlessThere = kind === 'mysql' ? '' : 'if not exists '
   const rows = where === undefined ? '' : ` where ${where}`
+  const list = indexList(kind, columns, (column) => texts.includes(column))
   const statement = `create index ${unlessThere}${name} on ${table} (${list})${rows}`
   await sql.raw(inDialect(kind, statement)).execute(db)
 }
@@ -186,22 +166,26 @@ function constraintLines(kind: DatabaseKind, { key, unique, references = [] }: T
 }
 
 function indexEntries(kind: DatabaseKind, { columns, indexes = {} }: Table): [string, string][] {
-  return Object.entries(indexes).map(([name, list]) => [
-    name,
-    list
-      .map((entry) => {
-        const [column = '', direction = ''] = entry.split(' ')
-        const isLong = columns[column]?.endsWith('text') === true
-        if (isLong && kind === 'postgresql') return `substr("${column}", 1, ${INDEXED_HEAD})`
-        if (isLong && kind === 'mysql') return `"${column}"(${INDEXED_HEAD})`
-        return `"${column}" ${direction}`.trim()
-      })
-      .join(', '),
-  ])
+  const isLong = (column: string) => columns[column]?.endsWith('text') === true
+  return Object.entries(indexes).map(([name, list]) => [name, indexList(kind, list, isLong)])
+}
+
+function indexList(
+  kind: DatabaseKind,
+  entries: readonly string[],
+  isLong: (column: string) => boolean,
+): string {
+  const indexed = entries.map((entry) => {
+    const [column = '', direction = ''] = entry.split(' ')
+    if (isLong(column) && kind === 'postgresql') return `substr("${column}", 1, ${INDEXED_HEAD})`
+    if (isLong(column) && kind === 'mysql') return `"${column}"(${INDEXED_HEAD})`
+    return `"${column}" ${direction}`.trim()
+  })
+  return indexed.join(', ')
 }
 
 function quoted(columns: readonly string[]): string {
-  return columns.map((column) => column.replace(/^\w+/, '"$&"')).join(', ')
+  return columns.map((column) => `"${column}"`).join(', ')
 }
 
 function inDialect(kind: DatabaseKind, text: string): string {
